@@ -1,0 +1,157 @@
+"""What the benchmark reads: TPC-H files, a PostgreSQL server, an S3 server."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pyarrow.fs as pafs
+
+from support.postgres import PASSWORD, Postgres, bin_dir, free_port
+from support.s3 import FakeS3
+
+CACHE = Path.home() / ".cache" / "meesh"
+PARQUET_TABLES = ["region", "supplier", "part", "partsupp", "lineitem"]
+POSTGRES_TABLES = ["nation", "customer", "orders", "lineitem"]
+ACCESS_KEY, SECRET_KEY = "demo", "demo-secret"
+
+POSTGRES_DDL = """
+CREATE TABLE nation (n_nationkey bigint PRIMARY KEY, n_name varchar(25) NOT NULL, n_regionkey bigint NOT NULL,
+    n_comment varchar(152) NOT NULL);
+CREATE TABLE customer (c_custkey bigint PRIMARY KEY, c_name varchar(25) NOT NULL, c_address varchar(40) NOT NULL,
+    c_nationkey bigint NOT NULL, c_phone varchar(15) NOT NULL, c_acctbal numeric(15, 2) NOT NULL,
+    c_mktsegment varchar(10) NOT NULL, c_comment varchar(117) NOT NULL);
+CREATE TABLE orders (o_orderkey bigint PRIMARY KEY, o_custkey bigint NOT NULL, o_orderstatus varchar(1) NOT NULL,
+    o_totalprice numeric(15, 2) NOT NULL, o_orderdate date NOT NULL, o_orderpriority varchar(15) NOT NULL,
+    o_clerk varchar(15) NOT NULL, o_shippriority integer NOT NULL, o_comment varchar(79) NOT NULL);
+CREATE TABLE lineitem (l_orderkey bigint NOT NULL, l_partkey bigint NOT NULL, l_suppkey bigint NOT NULL,
+    l_linenumber integer NOT NULL, l_quantity numeric(15, 2) NOT NULL, l_extendedprice numeric(15, 2) NOT NULL,
+    l_discount numeric(15, 2) NOT NULL, l_tax numeric(15, 2) NOT NULL, l_returnflag varchar(1) NOT NULL,
+    l_linestatus varchar(1) NOT NULL, l_shipdate date NOT NULL, l_commitdate date NOT NULL,
+    l_receiptdate date NOT NULL, l_shipinstruct varchar(25) NOT NULL, l_shipmode varchar(10) NOT NULL,
+    l_comment varchar(44) NOT NULL, PRIMARY KEY (l_orderkey, l_linenumber));
+"""
+
+
+def tpchgen() -> str:
+    return str(Path(sys.executable).parent / "tpchgen-cli")
+
+
+def tpch_parquet(scale: str) -> Path:
+    """The folder of the Parquet files, made once a scale: `lake/tpch/TABLE.parquet` below it."""
+    folder = CACHE / "bench" / f"tpch-sf{scale}"
+    done = folder / "done"
+    if not done.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        tables = ",".join(PARQUET_TABLES)
+        subprocess.run([tpchgen(), "parquet", "-s", scale, f"--tables={tables}", "--output-dir",
+                        str(folder / "lake" / "tpch")], check=True)
+        done.touch()
+    return folder
+
+
+@contextlib.contextmanager
+def postgres(scale: str):
+    """PostgreSQL with nation, customer, orders and lineitem, primary keys and statistics; and the demo's `sales`."""
+    server = Postgres("bench", {
+        "shared_buffers": "1GB", "work_mem": "64MB", "maintenance_work_mem": "256MB", "max_wal_size": "8GB",
+        "wal_level": "minimal", "max_wal_senders": "0", "autovacuum": "off",
+    })
+    try:
+        server.start()
+        server.load("sales", Path(__file__).parents[1] / "examples" / "data" / "sales.sql")
+        server.psql("CREATE DATABASE tpch")
+        server.psql(POSTGRES_DDL, database="tpch")
+        for table in POSTGRES_TABLES:
+            copy_table(server, table, scale)
+        server.psql("VACUUM (FREEZE, ANALYZE); GRANT SELECT ON ALL TABLES IN SCHEMA public TO meesh_reader; CHECKPOINT",
+                    database="tpch")
+        yield server
+    finally:
+        server.destroy()
+
+
+def copy_table(server: Postgres, table: str, scale: str) -> None:
+    """Generator to COPY by a pipe: no CSV file touches the disk."""
+    generator = subprocess.Popen([tpchgen(), "csv", "-s", scale, f"--tables={table}", "--stdout"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    sql = f"COPY {table} FROM STDIN (FORMAT csv, HEADER)"
+    subprocess.run([bin_dir() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(server.port),
+                    "-U", "postgres", "-d", "tpch", "-c", sql],
+                   stdin=generator.stdout, env={**os.environ, "PGPASSWORD": PASSWORD}, check=True)
+    if generator.wait() != 0:
+        raise RuntimeError(f"tpchgen-cli failed for table {table}")
+
+
+class S3:
+    """An S3 endpoint and what it is."""
+
+    def __init__(self, endpoint: str, name: str):
+        self.endpoint, self.name = endpoint, name
+
+
+@contextlib.contextmanager
+def s3(scale: str):
+    """MinIO with the Parquet files in the bucket `lake`; without Go, the tests' own sendfile server on the files."""
+    files = tpch_parquet(scale)
+    program = minio_program()
+    if program is None:
+        with FakeS3(files) as server:
+            yield S3(server.endpoint, "tests/support/s3.py (sendfile, no signatures: MinIO could not be built)")
+        return
+    port = free_port()
+    folder = CACHE / "bench" / f"minio-sf{scale}"
+    environment = {**os.environ, "MINIO_ROOT_USER": ACCESS_KEY, "MINIO_ROOT_PASSWORD": SECRET_KEY,
+                   "MINIO_BROWSER": "off", "MINIO_UPDATE": "off"}
+    server = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", program, "server", folder, "--quiet", "--address",
+                               f"127.0.0.1:{port}"], env=environment, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+    try:
+        endpoint = f"http://127.0.0.1:{port}"
+        wait_for(f"{endpoint}/minio/health/ready", server)
+        upload(endpoint, files / "lake" / "tpch")
+        yield S3(endpoint, "MinIO")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def minio_program() -> Path | None:
+    """MinIO built from its Go module (its makers publish no binaries any more), cached; None where Go is not there."""
+    program = CACHE / "bin" / "minio"
+    go = shutil.which("go")
+    if program.exists() or go is None:
+        return program if program.exists() else None
+    print("building MinIO from its Go module (some minutes, once)", flush=True)
+    built = subprocess.run([go, "install", "-trimpath", "-ldflags=-s -w", "github.com/minio/minio@latest"],
+                           env={**os.environ, "GOBIN": str(program.parent)}, cwd="/")
+    return program if built.returncode == 0 and program.exists() else None
+
+
+def wait_for(url: str, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+            return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"no answer from {url}") from None
+            time.sleep(0.05)
+
+
+def upload(endpoint: str, folder: Path) -> None:
+    """Puts the files into s3://lake/tpch/ unless they are there with their size."""
+    host = endpoint.removeprefix("http://")
+    bucket = pafs.S3FileSystem(access_key=ACCESS_KEY, secret_key=SECRET_KEY, endpoint_override=host, scheme="http",
+                               region="us-east-1", allow_bucket_creation=True)
+    bucket.create_dir("lake")
+    for file in sorted(folder.iterdir()):
+        key = f"lake/tpch/{file.name}"
+        there = bucket.get_file_info(key)
+        if there.type != pafs.FileType.File or there.size != file.stat().st_size:
+            pafs.copy_files(str(file), key, source_filesystem=pafs.LocalFileSystem(), destination_filesystem=bucket)

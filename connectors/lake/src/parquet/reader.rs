@@ -1,0 +1,138 @@
+//! Bytes of pinned objects for DataFusion's Parquet reader.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::common::Result;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::{ParquetFileMetrics, ParquetFileReaderFactory};
+use datafusion::error::DataFusionError;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use meesh_base::Error;
+use parking_lot::Mutex;
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
+
+use super::footer::FooterCache;
+use crate::pinned::PinnedObject;
+
+/// The pinned object behind a file of a plan.
+#[derive(Debug, Clone)]
+pub(super) struct Pinned(pub(super) Arc<PinnedObject>);
+
+/// Files that the partitions of one scan read, so that an error of the decoder, which knows no names,
+/// can be given one. A file that was closed stays until its partition opens another: the reader may be
+/// gone before its error is seen.
+#[derive(Debug, Default)]
+pub(super) struct OpenFiles(Mutex<Vec<OpenFile>>);
+
+#[derive(Debug)]
+struct OpenFile {
+    partition: usize,
+    name: String,
+    closed: bool,
+}
+
+impl OpenFiles {
+    /// The objects that a partition reads at this moment: `object "s3://…"`.
+    pub(super) fn of(&self, partition: usize) -> Option<String> {
+        let files = self.0.lock();
+        let names: Vec<&str> = files.iter().filter(|f| f.partition == partition).map(|f| f.name.as_str()).collect();
+        (!names.is_empty()).then(|| names.join(" or "))
+    }
+
+    fn open(&self, partition: usize, name: &str) {
+        let mut files = self.0.lock();
+        files.retain(|file| file.partition != partition || !file.closed);
+        files.push(OpenFile { partition, name: name.to_owned(), closed: false });
+    }
+
+    fn close(&self, partition: usize, name: &str) {
+        let mut files = self.0.lock();
+        let found = files.iter_mut().find(|f| f.partition == partition && f.name == name && !f.closed);
+        if let Some(file) = found {
+            file.closed = true;
+        }
+    }
+}
+
+/// Makes the readers of one scan.
+#[derive(Debug)]
+pub(super) struct ReaderFactory {
+    pub(super) footers: Arc<FooterCache>,
+    pub(super) open: Arc<OpenFiles>,
+}
+
+impl ParquetFileReaderFactory for ReaderFactory {
+    fn create_reader(
+        &self,
+        partition_index: usize,
+        file: PartitionedFile,
+        _metadata_size_hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Box<dyn AsyncFileReader + Send>> {
+        let Some(Pinned(object)) = file.extension::<Pinned>().cloned() else {
+            return Err(DataFusionError::Internal(format!("{} is not pinned", file.object_meta.location)));
+        };
+        let metrics = ParquetFileMetrics::new(partition_index, file.object_meta.location.as_ref(), metrics);
+        self.open.open(partition_index, &object.subject());
+        Ok(Box::new(Reader {
+            object,
+            footers: Arc::clone(&self.footers),
+            open: Arc::clone(&self.open),
+            partition: partition_index,
+            metrics,
+        }))
+    }
+}
+
+struct Reader {
+    object: Arc<PinnedObject>,
+    footers: Arc<FooterCache>,
+    open: Arc<OpenFiles>,
+    partition: usize,
+    metrics: ParquetFileMetrics,
+}
+
+fn external(error: Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}
+
+impl AsyncFileReader for Reader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
+        self.metrics.bytes_scanned.add(usize::try_from(range.end - range.start).unwrap_or(0));
+        let object = Arc::clone(&self.object);
+        async move { object.read(range).await.map_err(external) }.boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
+        let total: u64 = ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum();
+        self.metrics.bytes_scanned.add(usize::try_from(total).unwrap_or(0));
+        let object = Arc::clone(&self.object);
+        async move { object.read_ranges(&ranges).await.map_err(external) }.boxed()
+    }
+
+    /// With the page index, whether it was asked for or not: it was read with the footer.
+    fn get_metadata<'a>(
+        &'a mut self,
+        _options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
+        async move {
+            let footer = self.footers.load(&self.object).await.map_err(external)?;
+            Ok(Arc::clone(&footer.metadata))
+        }
+        .boxed()
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.open.close(self.partition, &self.object.subject());
+        self.object.finish();
+    }
+}

@@ -1,0 +1,120 @@
+//! Parquet end to end.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, UInt32Array};
+use arrow::datatypes::{Field, Schema};
+use meesh_base::ErrorKind;
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
+
+use super::{Lake, run};
+
+/// A Parquet file with these columns, 100 rows a row group.
+pub(crate) fn file(columns: &[(&str, ArrayRef)]) -> Vec<u8> {
+    let fields: Vec<Field> =
+        columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
+    let schema = Arc::new(Schema::new(fields));
+    let batch =
+        RecordBatch::try_new(Arc::clone(&schema), columns.iter().map(|(_, a)| Arc::clone(a)).collect()).unwrap();
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(100)).build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+fn longs(values: impl IntoIterator<Item = i64>) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values(values))
+}
+
+fn texts(values: &[&str]) -> ArrayRef {
+    Arc::new(StringArray::from(values.to_vec()))
+}
+
+#[tokio::test]
+async fn a_folder_of_parquet_files_is_a_table() {
+    let lake = Lake::new();
+    for (day, from) in [("2026-11-23", 0), ("2026-11-24", 1000)] {
+        let bytes = file(&[("n", longs(from..from + 1000)), ("s", texts(&["x"; 1000]))]);
+        lake.write(&format!("raw/t/day={day}/part-0.parquet"), bytes);
+    }
+    assert_eq!(lake.columns("t").await.unwrap(), "n bigint, s varchar, day date");
+    assert_eq!(lake.rows("select count(*), sum(n), min(day) from t").await, ["2000|1999000|2026-11-23"]);
+    let pruned = lake.query("select count(*) from t where day > date '2026-11-23' and n % 2 = 0").await.unwrap();
+    assert_eq!((pruned.rows, pruned.files, pruned.scanned_rows), (vec!["500".to_owned()], 1, 1000));
+    let by_statistics = lake.query("select n from t where n = 1555").await.unwrap();
+    assert_eq!((by_statistics.rows, by_statistics.scanned_rows), (vec!["1555".to_owned()], 100));
+    let path = lake.rows("select distinct \"$path\" from t where n = 5").await;
+    assert!(path[0].ends_with("raw/t/day=2026-11-23/part-0.parquet"), "{path:?}");
+}
+
+#[tokio::test]
+async fn a_null_partition_is_null() {
+    let lake = Lake::new();
+    lake.write("raw/t/k=__HIVE_DEFAULT_PARTITION__/a.parquet", file(&[("n", longs([1]))]));
+    lake.write("raw/t/k=7/a.parquet", file(&[("n", longs([2]))]));
+    assert_eq!(lake.rows("select n from t where k is null").await, ["1"]);
+    assert_eq!(lake.rows("select n from t where k is not null").await, ["2"]);
+    assert_eq!(lake.rows("select count(k), count(*), min(k), max(k) from t").await, ["1|2|7|7"]);
+}
+
+#[tokio::test]
+async fn dynamic_filters_of_joins_skip_row_groups() {
+    let lake = Lake::new();
+    lake.write("raw/facts.parquet", file(&[("k", longs(0..10_000)), ("v", longs(0..10_000))]));
+    lake.write("raw/keys.csv", "k,name\n4242,x\n");
+    let answer = lake.query("select v, name from keys join facts on keys.k = facts.k").await.unwrap();
+    assert_eq!(answer.rows, ["4242|x"]);
+    assert!(answer.scanned_rows <= 201, "{answer:?}");
+}
+
+#[tokio::test]
+async fn files_widen_by_rule_and_stay_exact() {
+    let lake = Lake::new();
+    lake.write("raw/t/a.parquet", file(&[("id", Arc::new(Int32Array::from(vec![1]))), ("x", longs([7]))]));
+    let doubles: ArrayRef = Arc::new(Float64Array::from(vec![0.5]));
+    lake.write("raw/t/b.parquet", file(&[("x", doubles), ("id", longs([2])), ("new", texts(&["y"]))]));
+    assert_eq!(lake.columns("t").await.unwrap(), "id bigint, x double, new varchar");
+    assert_eq!(lake.rows("select id, x, new from t").await, ["1|7.0|", "2|0.5|y"]);
+    assert_eq!(lake.rows("select id from t where x > 1").await, ["1"]);
+    assert_eq!(lake.rows("select cast(x as bigint) + 1, id from t where new is null").await, ["8|1"]);
+    lake.write("raw/t/c.parquet", file(&[("x", longs([(1 << 53) + 1])), ("id", longs([3]))]));
+    let error = lake.error("select sum(x) from t").await;
+    assert_eq!(error.kind(), ErrorKind::SourceData);
+    assert!(error.to_string().contains("9007199254740993") && error.to_string().contains("c.parquet"), "{error}");
+    assert_eq!(lake.rows("select sum(id) from t").await, ["6"]);
+}
+
+#[tokio::test]
+async fn files_that_do_not_go_together_are_both_named() {
+    let lake = Lake::new();
+    lake.write("raw/t/a.parquet", file(&[("id", longs([1]))]));
+    lake.write("raw/t/b.parquet", file(&[("id", texts(&["x"]))]));
+    let error = lake.columns("t").await.unwrap_err().to_string();
+    assert!(error.contains("raw/t/a.parquet") && error.contains("raw/t/b.parquet"), "{error}");
+    lake.write("raw/u/a.parquet", file(&[("Id", longs([1]))]));
+    lake.write("raw/u/b.parquet", file(&[("id", longs([1]))]));
+    let error = lake.columns("u").await.unwrap_err().to_string();
+    assert!(error.contains("is written \"id\""), "{error}");
+}
+
+#[tokio::test]
+async fn types_without_a_name_in_sql_are_widened() {
+    let lake = Lake::new();
+    lake.write("raw/t.parquet", file(&[("u", Arc::new(UInt32Array::from(vec![u32::MAX])))]));
+    assert_eq!(lake.columns("t").await.unwrap(), "u bigint");
+    assert_eq!(lake.rows("select u + 1 from t").await, ["4294967296"]);
+}
+
+#[tokio::test]
+async fn one_query_reads_one_version() {
+    let lake = Lake::new();
+    lake.write("raw/t.parquet", file(&[("n", longs(0..1000))]));
+    let (context, _) = lake.session().await.unwrap();
+    assert_eq!(run(&context, "select sum(n) from t").await.unwrap().len(), 1);
+    std::fs::remove_file(lake.directory.path().join("raw/t.parquet")).unwrap();
+    lake.write("raw/t.parquet", file(&[("n", longs(5..1005))]));
+    let error = run(&context, "select sum(n) from t").await.unwrap_err();
+    assert!(error.to_string().contains("raw/t.parquet\" changed while it was read"), "{error}");
+    assert_eq!(lake.rows("select sum(n) from t").await, [(5..1005).sum::<i64>().to_string()]);
+}

@@ -1,0 +1,168 @@
+//! The catalog queries. They run with `search_path = pg_catalog`, for PostgreSQL 13 and newer; what
+//! differs between versions stands in one table.
+
+use crate::pushdown::literal::quote_text;
+
+/// Relations that can be read: tables, partitioned and foreign tables, views, materialized views.
+const RELATION_KINDS: &str = "c.relkind IN ('r', 'p', 'f', 'v', 'm')";
+
+/// Schemas that are never shown nor resolved: storage of large values and of other sessions.
+const SCHEMA_FILTER: &str = "n.nspname !~ '^pg_(toast|temp|toast_temp)(_|$)'";
+
+/// What to put where queries differ: from which version on, and the text.
+struct Variant(u32, &'static str);
+
+/// Whether a column is known to hold no NULL. Since 18 the flag is set for constraints NOT VALID, too.
+const NOT_NULL: &[Variant] = &[
+    Variant(0, "a.attnotnull"),
+    Variant(
+        18_00_00,
+        "(a.attnotnull AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = a.attrelid \
+         AND k.contype = 'n' AND k.conkey[1] = a.attnum AND NOT k.convalidated))",
+    ),
+];
+
+/// The collation that `default` stands for. Of ICU's no name says that it is bytewise; both of the
+/// built-in provider's (since 17) are.
+const DEFAULT_COLLATION: &[Variant] = &[
+    Variant(0, "d.datcollate"),
+    Variant(15_00_00, "CASE d.datlocprovider WHEN 'c' THEN d.datcollate WHEN 'b' THEN 'C' ELSE 'icu' END"),
+];
+
+fn variant(variants: &[Variant], version: u32) -> &'static str {
+    variants.iter().rev().find(|Variant(from, _)| version >= *from).map_or("", |Variant(_, text)| text)
+}
+
+/// Every schema's name.
+pub(super) fn schemas() -> String {
+    format!("SELECT n.nspname FROM pg_namespace n WHERE {SCHEMA_FILTER} ORDER BY n.nspname")
+}
+
+/// Name, kind and comment of every relation of one schema, by its exact name.
+pub(super) fn tables(schema: &str) -> String {
+    format!(
+        "SELECT c.relname, c.relkind, obj_description(c.oid, 'pg_class') FROM pg_class c \
+         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = {} AND {RELATION_KINDS} ORDER BY c.relname",
+        quote_text(schema)
+    )
+}
+
+/// Which relations are described.
+#[derive(Debug, Clone)]
+pub(super) enum Which {
+    /// Those whose schema and name are these without regard to the case of ASCII letters.
+    Folded(String, String),
+    /// Those with one of these exact names.
+    Exact(Vec<(String, String)>),
+    /// All of one schema, by its exact name.
+    Schema(String),
+}
+
+impl Which {
+    fn condition(&self) -> String {
+        // "C" knows the case of ASCII letters only, whatever the database's locale.
+        let folded = |name: &str| format!("lower({name}::text COLLATE \"C\")");
+        match self {
+            Self::Folded(schema, table) => format!(
+                "{} = {} AND {} = {}",
+                folded("n.nspname"),
+                quote_text(&schema.to_ascii_lowercase()),
+                folded("c.relname"),
+                quote_text(&table.to_ascii_lowercase())
+            ),
+            Self::Exact(names) if names.is_empty() => "false".to_owned(),
+            Self::Exact(names) => {
+                let pairs: Vec<String> = names
+                    .iter()
+                    .map(|(schema, table)| format!("({}, {})", quote_text(schema), quote_text(table)))
+                    .collect();
+                format!("(n.nspname::text, c.relname::text) IN ({})", pairs.join(", "))
+            }
+            Self::Schema(schema) => format!("n.nspname = {}", quote_text(schema)),
+        }
+    }
+}
+
+/// Five statements for one round trip: relations, columns, types, primary keys, and the database.
+pub(super) fn details(which: &Which, version: u32) -> String {
+    let chosen = format!(
+        "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE {} AND {RELATION_KINDS} AND {SCHEMA_FILTER}",
+        which.condition()
+    );
+    [relations(&chosen), columns(&chosen, version), types(&chosen), primary_keys(&chosen), database(version)].join("; ")
+}
+
+/// The rows of a partitioned table are those of its leaves. A table that was never analyzed
+/// has no estimate, so its size is asked for.
+fn relations(chosen: &str) -> String {
+    format!(
+        "SELECT c.oid, n.nspname, c.relname, c.relkind, obj_description(c.oid, 'pg_class'), \
+         CASE c.relkind WHEN 'p' THEN l.rows ELSE greatest(c.reltuples, -1)::float8 END, \
+         CASE WHEN c.relkind IN ('r', 'm') AND c.relpages = 0 THEN pg_relation_size(c.oid) END \
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         LEFT JOIN LATERAL (SELECT sum(greatest(lc.reltuples, 0)::float8) AS rows \
+         FROM pg_partition_tree(c.oid) t JOIN pg_class lc ON lc.oid = t.relid \
+         WHERE t.isleaf AND c.relkind = 'p') l ON true \
+         WHERE c.oid IN ({chosen}) ORDER BY n.nspname, c.relname"
+    )
+}
+
+fn columns(chosen: &str, version: u32) -> String {
+    format!(
+        "SELECT a.attrelid, a.attname, a.atttypid, a.atttypmod, a.attndims, {}, \
+         format_type(a.atttypid, a.atttypmod), col_description(a.attrelid, a.attnum), \
+         a.attcollation, co.collisdeterministic, co.collname, co.collprovider \
+         FROM pg_attribute a LEFT JOIN pg_collation co ON co.oid = a.attcollation \
+         WHERE a.attrelid IN ({chosen}) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum",
+        variant(NOT_NULL, version)
+    )
+}
+
+/// Every type the columns reach: through domains to what they are built on, through arrays to their
+/// elements. A true array is its element's `typarray`; `int2vector` and its like are not.
+fn types(chosen: &str) -> String {
+    format!(
+        "WITH RECURSIVE reached(oid) AS (\
+         SELECT DISTINCT a.atttypid FROM pg_attribute a WHERE a.attrelid IN ({chosen}) AND a.attnum > 0 \
+         UNION SELECT CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END \
+         FROM reached r JOIN pg_type t ON t.oid = r.oid WHERE t.typtype = 'd' OR t.typelem <> 0) \
+         SELECT t.oid, t.typname, t.typtype, t.typbasetype, t.typtypmod, t.typndims, coalesce(e.oid, 0) \
+         FROM reached r JOIN pg_type t ON t.oid = r.oid LEFT JOIN pg_type e ON e.oid = t.typelem AND e.typarray = t.oid"
+    )
+}
+
+fn primary_keys(chosen: &str) -> String {
+    format!(
+        "SELECT i.indrelid, a.attname FROM pg_index i \
+         CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place) \
+         JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum \
+         WHERE i.indisprimary AND k.place <= i.indnkeyatts AND i.indrelid IN ({chosen}) ORDER BY i.indrelid, k.place"
+    )
+}
+
+fn database(version: u32) -> String {
+    format!(
+        "SELECT current_setting('server_encoding'), {} FROM pg_database d WHERE d.datname = current_database()",
+        variant(DEFAULT_COLLATION, version)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_choose_their_text() {
+        assert_eq!(variant(NOT_NULL, 15_00_18), "a.attnotnull");
+        assert!(variant(NOT_NULL, 18_00_01).contains("convalidated"));
+        assert_eq!(variant(DEFAULT_COLLATION, 14_00_00), "d.datcollate");
+        assert!(variant(DEFAULT_COLLATION, 17_00_04).contains("'b'"));
+    }
+
+    #[test]
+    fn names_are_quoted_and_folded() {
+        let which = Which::Folded("Pub".into(), "it's".into());
+        assert!(which.condition().contains("= 'pub' AND") && which.condition().contains("= 'it''s'"));
+    }
+}

@@ -1,0 +1,154 @@
+//! COPY BINARY tuples into record batches.
+//!
+//! ```text
+//! int16 fields | int32 length, bytes | int32 length, bytes | ...      one tuple, as the socket delivered it
+//!                 `-> builder of c0      `-> builder of c1             one pass, no value is allocated
+//! ```
+
+mod column;
+mod fault;
+mod list;
+mod numeric;
+mod temporal;
+mod text;
+
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
+use meesh_base::{Error, Result};
+
+use crate::types::Decoder;
+use crate::wire::{RowOutcome, RowSink};
+use column::Builder;
+use fault::Fault;
+
+/// Rows to make room for at first: most results are small.
+const FIRST_ROWS: usize = 1024;
+/// A batch ends at this many bytes even if it has few rows.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Fills record batches from tuples. After an error it holds half a row and must be dropped.
+#[derive(Debug)]
+pub(crate) struct BatchDecoder {
+    /// Catalog and table, for messages.
+    place: Arc<str>,
+    schema: SchemaRef,
+    builders: Vec<Builder>,
+    batch_rows: usize,
+    rows: usize,
+    bytes: usize,
+    rows_before: u64,
+}
+
+impl BatchDecoder {
+    /// A decoder of tuples whose fields are `decoders`, into batches of `schema`.
+    ///
+    /// # Errors
+    /// `Internal` if a decoder does not yield its column's type.
+    pub(crate) fn new(place: Arc<str>, schema: SchemaRef, decoders: &[Decoder], batch_rows: usize) -> Result<Self> {
+        let batch_rows = batch_rows.max(1);
+        let builder = |(decoder, field): (&Decoder, &Arc<arrow::datatypes::Field>)| {
+            Builder::new(decoder, field.data_type(), batch_rows.min(FIRST_ROWS)).ok_or_else(|| {
+                Error::internal(format!("{place}: column {:?} cannot be read as {}", field.name(), field.data_type()))
+            })
+        };
+        let builders = decoders.iter().zip(schema.fields()).map(builder).collect::<Result<Vec<_>>>()?;
+        if builders.len() != schema.fields().len() {
+            return Err(Error::internal(format!("{place}: {} columns expected", schema.fields().len())));
+        }
+        Ok(Self { place, schema, builders, batch_rows, rows: 0, bytes: 0, rows_before: 0 })
+    }
+
+    /// Whether there is no row to make a batch of.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// The bytes of the rows in the batch being filled.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The rows so far as a batch; the next row starts a new one.
+    ///
+    /// # Errors
+    /// `SourceData` for text that is not UTF-8 and for a NULL in a column declared NOT NULL.
+    pub(crate) fn finish(&mut self) -> Result<RecordBatch> {
+        let mut arrays = Vec::with_capacity(self.builders.len());
+        for index in 0..self.builders.len() {
+            let array = self.builders[index].finish(self.rows);
+            let array = array.map_err(|(fault, row)| self.error(fault, index, row, &[]))?;
+            if array.null_count() > 0 && !self.schema.field(index).is_nullable() {
+                let row = (0..array.len()).find(|row| array.is_null(*row)).unwrap_or(0);
+                return Err(self.error(Fault::UnexpectedNull, index, row, &[]));
+            }
+            arrays.push(array);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options).map_err(|error| {
+            Error::internal(format!("{}: batch does not fit its schema", self.place)).with_cause(error)
+        })?;
+        self.rows_before += self.rows as u64;
+        (self.rows, self.bytes) = (0, 0);
+        Ok(batch)
+    }
+
+    #[cold]
+    fn error(&self, fault: Fault, column: usize, row: usize, value: &[u8]) -> Error {
+        let name = self.schema.fields().get(column).map_or("?", |field| field.name());
+        let shown = match self.builders.get(column) {
+            Some(Builder::Decimal128(..) | Builder::Decimal256(..)) => numeric::text(value),
+            _ => None,
+        };
+        fault.error(&self.place, name, self.rows_before + row as u64 + 1, shown.as_deref())
+    }
+}
+
+impl RowSink for BatchDecoder {
+    #[inline]
+    fn row(&mut self, fields: &[u8]) -> Result<RowOutcome> {
+        let Some((count, mut rest)) = fields.split_first_chunk::<2>() else {
+            return Err(self.error(Fault::Truncated, 0, self.rows, &[]));
+        };
+        if usize::from(u16::from_be_bytes(*count)) != self.builders.len() {
+            return Err(self.error(Fault::FieldCount, 0, self.rows, &[]));
+        }
+        for (index, builder) in self.builders.iter_mut().enumerate() {
+            let Some((value, tail)) = split_field(rest) else {
+                return Err(self.error(Fault::Truncated, index, self.rows, &[]));
+            };
+            rest = tail;
+            let Some(value) = value else {
+                builder.null();
+                continue;
+            };
+            if let Err(fault) = builder.append(value) {
+                return Err(self.error(fault, index, self.rows, value));
+            }
+        }
+        if !rest.is_empty() {
+            return Err(self.error(Fault::FieldCount, 0, self.rows, &[]));
+        }
+        self.rows += 1;
+        self.bytes += fields.len();
+        let full = self.rows >= self.batch_rows || self.bytes >= BATCH_BYTES;
+        Ok(if full { RowOutcome::Full } else { RowOutcome::Continue })
+    }
+}
+
+/// The next field, `None` for NULL, and what follows it; `None` if the row ends inside it.
+#[inline(always)]
+fn split_field(rest: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+    let (length, tail) = rest.split_first_chunk::<4>()?;
+    let length = i32::from_be_bytes(*length);
+    if length == -1 {
+        return Some((None, tail));
+    }
+    // Any other negative length becomes one that no row has.
+    let (value, tail) = tail.split_at_checked(length as usize)?;
+    Some((Some(value), tail))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,278 @@
+//! One column while its batch fills: PostgreSQL's binary values go straight into Arrow's buffers.
+
+use std::mem;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, ArrowPrimitiveType, BooleanArray, FixedSizeListArray, Float32Array, Float64Array, PrimitiveArray,
+    StructArray,
+};
+use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Decimal256Type, FieldRef, Float32Type, Float64Type, Int16Type, Int32Type,
+    Int64Type, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType, UInt32Type,
+};
+
+use super::fault::Fault;
+use super::list::ListBuilder;
+use super::numeric::{self, Target};
+use super::temporal;
+use super::text::TextBuilder;
+use crate::types::{Decoder, point_fields};
+
+/// Where the NULLs are. Kept as positions, so that a value costs nothing.
+#[derive(Debug, Default)]
+pub(super) struct Nulls(Vec<usize>);
+
+impl Nulls {
+    pub(super) fn push(&mut self, position: usize) {
+        self.0.push(position);
+    }
+
+    /// The validity of `length` values; `None` if all are valid.
+    pub(super) fn finish(&mut self, length: usize) -> Option<NullBuffer> {
+        let positions = mem::take(&mut self.0);
+        if positions.is_empty() {
+            return None;
+        }
+        let mut bytes = vec![0xffu8; length.div_ceil(8)];
+        for position in positions {
+            if let Some(byte) = bytes.get_mut(position / 8) {
+                *byte &= !(1 << (position % 8));
+            }
+        }
+        Some(NullBuffer::new(BooleanBuffer::new(bytes.into(), 0, length)))
+    }
+}
+
+/// `values`, without room that would count against the query's memory for as long as they live.
+pub(super) fn fitted<T>(mut values: Vec<T>) -> Vec<T> {
+    if values.capacity() - values.len() > values.len() / 4 {
+        values.shrink_to_fit();
+    }
+    values
+}
+
+/// Values of fixed width.
+#[derive(Debug)]
+pub(super) struct Fixed<T: ArrowPrimitiveType> {
+    values: Vec<T::Native>,
+    nulls: Nulls,
+    data_type: DataType,
+}
+
+impl<T: ArrowPrimitiveType> Fixed<T> {
+    fn new(data_type: &DataType, capacity: usize) -> Self {
+        Self { values: Vec::with_capacity(capacity), nulls: Nulls::default(), data_type: data_type.clone() }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, value: T::Native) {
+        self.values.push(value);
+    }
+
+    fn null(&mut self) {
+        self.nulls.push(self.values.len());
+        self.values.push(T::Native::default());
+    }
+
+    fn finish(&mut self, capacity: usize) -> ArrayRef {
+        let values = fitted(mem::replace(&mut self.values, Vec::with_capacity(capacity)));
+        let nulls = self.nulls.finish(values.len());
+        Arc::new(PrimitiveArray::<T>::new(ScalarBuffer::from(values), nulls).with_data_type(self.data_type.clone()))
+    }
+}
+
+/// A column's builder. An enum, so that the loop over a row's fields is one jump per field.
+#[derive(Debug)]
+pub(super) enum Builder {
+    Bool(Vec<bool>, Nulls),
+    Int16(Fixed<Int16Type>),
+    Int32(Fixed<Int32Type>),
+    Int64(Fixed<Int64Type>),
+    UInt32(Fixed<UInt32Type>),
+    Float32(Fixed<Float32Type>),
+    Float64(Fixed<Float64Type>),
+    Date(Fixed<Date32Type>),
+    Time(Fixed<Time64MicrosecondType>),
+    Timestamp(Fixed<TimestampMicrosecondType>),
+    Interval(Fixed<IntervalMonthDayNanoType>),
+    Decimal128(Fixed<Decimal128Type>, Target<i128>),
+    Decimal256(Fixed<Decimal256Type>, Box<Target<arrow::datatypes::i256>>),
+    Text(TextBuilder),
+    Point(Vec<f64>, Vec<f64>, Nulls),
+    List(Box<ListBuilder>),
+    Vector(Vec<f32>, Nulls, usize, FieldRef),
+}
+
+#[inline(always)]
+fn exact<const N: usize>(value: &[u8]) -> Result<[u8; N], Fault> {
+    value.try_into().map_err(|_| Fault::Length)
+}
+
+impl Builder {
+    /// A builder of `data_type` fed by `decoder`; `None` if that pair cannot be.
+    pub(super) fn new(decoder: &Decoder, data_type: &DataType, capacity: usize) -> Option<Self> {
+        Some(match (decoder, data_type) {
+            (Decoder::Bool, DataType::Boolean) => Self::Bool(Vec::with_capacity(capacity), Nulls::default()),
+            (Decoder::Int16, DataType::Int16) => Self::Int16(Fixed::new(data_type, capacity)),
+            (Decoder::Int32, DataType::Int32) => Self::Int32(Fixed::new(data_type, capacity)),
+            (Decoder::Int64, DataType::Int64) => Self::Int64(Fixed::new(data_type, capacity)),
+            (Decoder::UInt32, DataType::UInt32) => Self::UInt32(Fixed::new(data_type, capacity)),
+            (Decoder::Float32, DataType::Float32) => Self::Float32(Fixed::new(data_type, capacity)),
+            (Decoder::Float64, DataType::Float64) => Self::Float64(Fixed::new(data_type, capacity)),
+            (Decoder::Date, DataType::Date32) => Self::Date(Fixed::new(data_type, capacity)),
+            (Decoder::Time, DataType::Time64(_)) => Self::Time(Fixed::new(data_type, capacity)),
+            (Decoder::Timestamp, DataType::Timestamp(..)) => Self::Timestamp(Fixed::new(data_type, capacity)),
+            (Decoder::Interval, DataType::Interval(_)) => Self::Interval(Fixed::new(data_type, capacity)),
+            (Decoder::Numeric(rounding), DataType::Decimal128(precision, scale)) => {
+                Self::Decimal128(Fixed::new(data_type, capacity), Target::new(*precision, *scale, *rounding)?)
+            }
+            (Decoder::Numeric(rounding), DataType::Decimal256(precision, scale)) => {
+                Self::Decimal256(Fixed::new(data_type, capacity), Box::new(Target::new(*precision, *scale, *rounding)?))
+            }
+            (Decoder::Text(form), _) => Self::Text(TextBuilder::text(*form, data_type, capacity)?),
+            (Decoder::Bytes, _) => Self::Text(TextBuilder::bytes(data_type, capacity)?),
+            (Decoder::Point, DataType::Struct(_)) => Self::Point(Vec::new(), Vec::new(), Nulls::default()),
+            (Decoder::List(list), DataType::List(_)) => {
+                Self::List(Box::new(ListBuilder::new(list, data_type, capacity)?))
+            }
+            (Decoder::Vector(length), DataType::FixedSizeList(field, _)) => {
+                Self::Vector(Vec::new(), Nulls::default(), usize::try_from(*length).ok()?, Arc::clone(field))
+            }
+            _ => return None,
+        })
+    }
+
+    /// Appends a value that is not NULL.
+    #[inline(always)]
+    pub(super) fn append(&mut self, value: &[u8]) -> Result<(), Fault> {
+        match self {
+            Self::Int64(values) => values.push(i64::from_be_bytes(exact(value)?)),
+            Self::Int32(values) => values.push(i32::from_be_bytes(exact(value)?)),
+            Self::Int16(values) => values.push(i16::from_be_bytes(exact(value)?)),
+            Self::UInt32(values) => values.push(u32::from_be_bytes(exact(value)?)),
+            Self::Float64(values) => values.push(f64::from_be_bytes(exact(value)?)),
+            Self::Float32(values) => values.push(f32::from_be_bytes(exact(value)?)),
+            Self::Date(values) => values.push(temporal::date(i32::from_be_bytes(exact(value)?))?),
+            Self::Time(values) => values.push(temporal::time(i64::from_be_bytes(exact(value)?))?),
+            Self::Timestamp(values) => values.push(temporal::timestamp(i64::from_be_bytes(exact(value)?))?),
+            Self::Decimal128(values, target) => values.push(numeric::decimal128(value, target)?),
+            Self::Text(values) => values.append(value)?,
+            Self::Bool(values, _) => match value {
+                [byte] => values.push(*byte != 0),
+                _ => return Err(Fault::Length),
+            },
+            rare => return rare.append_rare(value),
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn append_rare(&mut self, value: &[u8]) -> Result<(), Fault> {
+        match self {
+            Self::Interval(values) => values.push(temporal::interval(value)?),
+            Self::Decimal256(values, target) => values.push(numeric::decimal256(value, target)?),
+            Self::Point(xs, ys, _) => {
+                let [x, y] = value.as_chunks::<8>().0 else { return Err(Fault::Length) };
+                xs.push(f64::from_be_bytes(*x));
+                ys.push(f64::from_be_bytes(*y));
+            }
+            Self::List(values) => values.append(value)?,
+            Self::Vector(values, _, length, _) => append_vector(values, *length, value)?,
+            // Every other kind was taken care of by the caller.
+            _ => return Err(Fault::Corrupt),
+        }
+        Ok(())
+    }
+
+    /// Appends NULL.
+    pub(super) fn null(&mut self) {
+        match self {
+            Self::Bool(values, nulls) => {
+                nulls.push(values.len());
+                values.push(false);
+            }
+            Self::Int16(values) => values.null(),
+            Self::Int32(values) => values.null(),
+            Self::Int64(values) => values.null(),
+            Self::UInt32(values) => values.null(),
+            Self::Float32(values) => values.null(),
+            Self::Float64(values) => values.null(),
+            Self::Date(values) => values.null(),
+            Self::Time(values) => values.null(),
+            Self::Timestamp(values) => values.null(),
+            Self::Interval(values) => values.null(),
+            Self::Decimal128(values, _) => values.null(),
+            Self::Decimal256(values, _) => values.null(),
+            Self::Text(values) => values.null(),
+            Self::Point(xs, ys, nulls) => {
+                nulls.push(xs.len());
+                xs.push(0.0);
+                ys.push(0.0);
+            }
+            Self::List(values) => values.null(),
+            Self::Vector(values, nulls, length, _) => {
+                nulls.push(values.len() / (*length).max(1));
+                values.resize(values.len() + *length, 0.0);
+            }
+        }
+    }
+
+    /// The values so far as an array; the builder starts over with room for `capacity` values.
+    ///
+    /// # Errors
+    /// [`Fault::NotUtf8`] with the position of the value.
+    pub(super) fn finish(&mut self, capacity: usize) -> Result<ArrayRef, (Fault, usize)> {
+        Ok(match self {
+            Self::Bool(values, nulls) => {
+                let values = mem::replace(values, Vec::with_capacity(capacity));
+                let nulls = nulls.finish(values.len());
+                Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls))
+            }
+            Self::Int16(values) => values.finish(capacity),
+            Self::Int32(values) => values.finish(capacity),
+            Self::Int64(values) => values.finish(capacity),
+            Self::UInt32(values) => values.finish(capacity),
+            Self::Float32(values) => values.finish(capacity),
+            Self::Float64(values) => values.finish(capacity),
+            Self::Date(values) => values.finish(capacity),
+            Self::Time(values) => values.finish(capacity),
+            Self::Timestamp(values) => values.finish(capacity),
+            Self::Interval(values) => values.finish(capacity),
+            Self::Decimal128(values, _) => values.finish(capacity),
+            Self::Decimal256(values, _) => values.finish(capacity),
+            Self::Text(values) => values.finish()?,
+            Self::Point(xs, ys, nulls) => {
+                let nulls = nulls.finish(xs.len());
+                let columns: [ArrayRef; 2] = [xs, ys].map(|axis| Arc::new(Float64Array::from(mem::take(axis))) as _);
+                Arc::new(StructArray::new(point_fields(), columns.into(), nulls))
+            }
+            Self::List(values) => values.finish(capacity)?,
+            Self::Vector(values, nulls, length, field) => {
+                let values = mem::take(values);
+                let nulls = nulls.finish(values.len() / (*length).max(1));
+                let values = Arc::new(Float32Array::from(values));
+                let length = i32::try_from(*length).unwrap_or(i32::MAX);
+                Arc::new(FixedSizeListArray::new(Arc::clone(field), length, values, nulls))
+            }
+        })
+    }
+}
+
+/// `real[]` with one dimension of `length`, no NULLs.
+fn append_vector(values: &mut Vec<f32>, length: usize, value: &[u8]) -> Result<(), Fault> {
+    let (header, mut elements) = value.split_first_chunk::<20>().ok_or(Fault::Length)?;
+    let word = |at: usize| header.get(at..at + 4).and_then(|word| word.try_into().ok()).map_or(0, u32::from_be_bytes);
+    if word(0) != 1 || usize::try_from(word(12)) != Ok(length) {
+        return Err(Fault::Dimensions);
+    }
+    for _ in 0..length {
+        let (&[0, 0, 0, 4, b0, b1, b2, b3], rest) = elements.split_first_chunk::<8>().ok_or(Fault::Truncated)? else {
+            return Err(Fault::Corrupt);
+        };
+        values.push(f32::from_be_bytes([b0, b1, b2, b3]));
+        elements = rest;
+    }
+    if elements.is_empty() { Ok(()) } else { Err(Fault::Length) }
+}

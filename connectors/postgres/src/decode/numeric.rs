@@ -1,0 +1,342 @@
+//! `numeric`: digits to base 10000 with a weight, into decimals of a fixed scale.
+//!
+//! The format is that of `numeric_send` (`numeric.c`): int16 count of digits, int16 weight (the power
+//! of 10000 of the first digit), uint16 sign, uint16 display scale, then the digits as int16 each.
+
+use arrow::datatypes::i256;
+
+use super::fault::Fault;
+use crate::config::Rounding;
+
+const NEGATIVE: u16 = 0x4000;
+const NAN: u16 = 0xc000;
+const INFINITE: [u16; 2] = [0xd000, 0xf000];
+
+/// The powers of ten that an `i128` holds.
+const POWERS: [i128; 39] = {
+    let mut powers = [1i128; 39];
+    let mut i = 1;
+    while i < 39 {
+        powers[i] = powers[i - 1] * 10;
+        i += 1;
+    }
+    powers
+};
+
+/// The decimal type that values must fit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target<N> {
+    scale: i32,
+    /// One more than the largest magnitude.
+    limit: N,
+    rounding: Rounding,
+}
+
+/// The arithmetic that the slow path needs of a decimal's storage.
+pub(super) trait Wide: Copy + PartialOrd {
+    const ZERO: Self;
+    /// `self * factor + digit`.
+    fn shift_in(self, factor: u32, digit: u32) -> Option<Self>;
+    fn negate(self) -> Self;
+    fn is_odd(self) -> bool;
+}
+
+impl Wide for i128 {
+    const ZERO: Self = 0;
+    fn shift_in(self, factor: u32, digit: u32) -> Option<Self> {
+        self.checked_mul(i128::from(factor))?.checked_add(i128::from(digit))
+    }
+    fn negate(self) -> Self {
+        -self
+    }
+    fn is_odd(self) -> bool {
+        self & 1 == 1
+    }
+}
+
+impl Wide for i256 {
+    const ZERO: Self = i256::ZERO;
+    fn shift_in(self, factor: u32, digit: u32) -> Option<Self> {
+        self.checked_mul(i256::from_i128(i128::from(factor)))?.checked_add(i256::from_i128(i128::from(digit)))
+    }
+    fn negate(self) -> Self {
+        self.wrapping_neg()
+    }
+    fn is_odd(self) -> bool {
+        self.to_parts().0 & 1 == 1
+    }
+}
+
+impl<N: Wide> Target<N> {
+    /// The target `decimal(precision, scale)`; `None` if its values do not fit the storage.
+    pub(super) fn new(precision: u8, scale: i8, rounding: Rounding) -> Option<Self> {
+        let one = N::ZERO.shift_in(1, 1)?;
+        let limit = (0..precision).try_fold(one, |limit, _| limit.shift_in(10, 0))?;
+        Some(Self { scale: i32::from(scale), limit, rounding })
+    }
+}
+
+struct Parts<'a> {
+    weight: i32,
+    sign: u16,
+    digits: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    #[inline]
+    fn of(bytes: &'a [u8]) -> Result<Self, Fault> {
+        let (&[c0, c1, w0, w1, s0, s1, _, _], digits) = bytes.split_first_chunk::<8>().ok_or(Fault::Length)?;
+        if digits.len() != usize::from(u16::from_be_bytes([c0, c1])) * 2 {
+            return Err(Fault::Length);
+        }
+        let weight = i32::from(i16::from_be_bytes([w0, w1]));
+        Ok(Self { weight, sign: u16::from_be_bytes([s0, s1]), digits })
+    }
+
+    fn values(&self) -> impl Iterator<Item = u16> + 'a {
+        self.digits.as_chunks::<2>().0.iter().map(|pair| u16::from_be_bytes(*pair))
+    }
+}
+
+/// A value as the unscaled integer of an Arrow decimal.
+#[inline]
+pub(super) fn decimal128(bytes: &[u8], target: &Target<i128>) -> Result<i128, Fault> {
+    let parts = Parts::of(bytes)?;
+    let count = parts.digits.len() / 2;
+    // Four digits to base 10000 fit a machine word: nearly every value of nearly every column.
+    if count > 4 || parts.sign & !NEGATIVE != 0 {
+        return wide(&parts, target);
+    }
+    let mut word = 0u64;
+    for digit in parts.values() {
+        if digit > 9999 {
+            return Err(Fault::Corrupt);
+        }
+        word = word.wrapping_mul(10_000).wrapping_add(u64::from(digit));
+    }
+    let shift = 4 * (parts.weight + 1 - count as i32) + target.scale;
+    let (quotient, rest) = match shift {
+        0 => (i128::from(word), 0),
+        1..=18 => (i128::from(word) * POWERS[shift as usize], 0),
+        -1 => (i128::from(word / 10), word % 10),
+        -2 => (i128::from(word / 100), word % 100),
+        -3 => (i128::from(word / 1000), word % 1000),
+        _ => return wide(&parts, target),
+    };
+    if rest != 0 {
+        return wide(&parts, target);
+    }
+    if quotient >= target.limit {
+        return Err(Fault::TooLarge);
+    }
+    Ok(if parts.sign == NEGATIVE { -quotient } else { quotient })
+}
+
+/// As [`decimal128`], for up to 76 digits.
+pub(super) fn decimal256(bytes: &[u8], target: &Target<i256>) -> Result<i256, Fault> {
+    wide(&Parts::of(bytes)?, target)
+}
+
+/// What the scale cuts off: the digits next to it, out of how many, and whether more follow.
+struct Dropped {
+    first: u32,
+    unit: u32,
+    more: bool,
+}
+
+#[cold]
+fn wide<N: Wide>(parts: &Parts<'_>, target: &Target<N>) -> Result<N, Fault> {
+    match parts.sign {
+        0 | NEGATIVE => {}
+        NAN => return Err(Fault::NotANumber),
+        sign if INFINITE.contains(&sign) => return Err(Fault::Infinite),
+        _ => return Err(Fault::Corrupt),
+    }
+    let mut value = N::ZERO;
+    let mut dropped = Dropped { first: 0, unit: 10_000, more: false };
+    // The power of ten, after scaling, of a digit's last decimal.
+    let mut exponent = 4 * parts.weight + target.scale;
+    for digit in parts.values() {
+        let digit = u32::from(digit);
+        if digit > 9999 {
+            return Err(Fault::Corrupt);
+        }
+        match exponent {
+            0.. => value = value.shift_in(10_000, digit).ok_or(Fault::TooLarge)?,
+            -4..=-1 => {
+                let unit = 10u32.pow(exponent.unsigned_abs());
+                value = value.shift_in(10_000 / unit, digit / unit).ok_or(Fault::TooLarge)?;
+                dropped = Dropped { first: digit % unit, unit, more: false };
+            }
+            _ => dropped.more |= digit != 0,
+        }
+        exponent -= 4;
+    }
+    // Zeros at the end are not sent.
+    if value > N::ZERO {
+        for _ in 0..exponent + 4 {
+            value = value.shift_in(10, 0).filter(|value| *value < target.limit).ok_or(Fault::TooLarge)?;
+        }
+    }
+    let negative = parts.sign == NEGATIVE;
+    if rounds_up(&dropped, negative, value.is_odd(), target.rounding)? {
+        value = value.shift_in(1, 1).ok_or(Fault::TooLarge)?;
+    }
+    if value >= target.limit {
+        return Err(Fault::TooLarge);
+    }
+    Ok(if negative { value.negate() } else { value })
+}
+
+/// Whether the magnitude grows by one, by the rules of Java's `RoundingMode`.
+fn rounds_up(dropped: &Dropped, negative: bool, odd: bool, rounding: Rounding) -> Result<bool, Fault> {
+    if dropped.first == 0 && !dropped.more {
+        return Ok(false);
+    }
+    let half = (2 * dropped.first).cmp(&dropped.unit).then(if dropped.more {
+        std::cmp::Ordering::Greater
+    } else {
+        std::cmp::Ordering::Equal
+    });
+    match rounding {
+        Rounding::Unnecessary => Err(Fault::Inexact),
+        Rounding::Up => Ok(true),
+        Rounding::Down => Ok(false),
+        Rounding::Ceiling => Ok(!negative),
+        Rounding::Floor => Ok(negative),
+        Rounding::HalfUp => Ok(half.is_ge()),
+        Rounding::HalfDown => Ok(half.is_gt()),
+        Rounding::HalfEven => Ok(half.is_gt() || (half.is_eq() && odd)),
+    }
+}
+
+/// The value as PostgreSQL prints it, for messages; `None` if it is no number or very long.
+pub(super) fn text(bytes: &[u8]) -> Option<String> {
+    let parts = Parts::of(bytes).ok().filter(|parts| parts.sign & !NEGATIVE == 0)?;
+    let scale = usize::from(u16::from_be_bytes([bytes[6], bytes[7]]));
+    if parts.weight > 24 || scale > 100 {
+        return None;
+    }
+    let digit = |place: i32| -> u16 {
+        let index = parts.weight - place;
+        usize::try_from(index).ok().and_then(|index| parts.values().nth(index)).unwrap_or(0)
+    };
+    let whole: String = (0..=parts.weight.max(0)).rev().map(|place| format!("{:04}", digit(place))).collect();
+    let whole = match whole.trim_start_matches('0') {
+        "" => "0",
+        whole => whole,
+    };
+    let fraction: String = (1..=scale.div_ceil(4) as i32).map(|place| format!("{:04}", digit(-place))).collect();
+    let sign = if parts.sign == NEGATIVE { "-" } else { "" };
+    let point = if scale > 0 { "." } else { "" };
+    Some(format!("{sign}{whole}{point}{}", &fraction[..scale]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `numeric_send` of a decimal text.
+    fn send(text: &str) -> Vec<u8> {
+        let (sign, text) = text.strip_prefix('-').map_or((0, text), |rest| (NEGATIVE, rest));
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let whole = format!("{}{whole}", "0".repeat((4 - whole.len() % 4) % 4));
+        let padded = format!("{fraction}{}", "0".repeat((4 - fraction.len() % 4) % 4));
+        let all = format!("{whole}{padded}");
+        let mut digits: Vec<u16> =
+            all.as_bytes().chunks(4).map(|c| str::from_utf8(c).unwrap().parse().unwrap()).collect();
+        let mut weight = (whole.len() / 4) as i16 - 1;
+        while digits.first() == Some(&0) {
+            digits.remove(0);
+            weight -= 1;
+        }
+        while digits.last() == Some(&0) {
+            digits.pop();
+        }
+        let mut out = Vec::new();
+        for word in [digits.len() as u16, weight as u16, sign, fraction.len() as u16].iter().chain(&digits) {
+            out.extend_from_slice(&word.to_be_bytes());
+        }
+        out
+    }
+
+    fn decode(text: &str, precision: u8, scale: i8, rounding: Rounding) -> Result<i128, Fault> {
+        let bytes = send(text);
+        let narrow = decimal128(&bytes, &Target::new(precision, scale, rounding).unwrap());
+        let wide = decimal256(&bytes, &Target::new(precision, scale, rounding).unwrap());
+        assert_eq!(narrow.map(i256::from_i128), wide, "{text}");
+        narrow
+    }
+
+    #[test]
+    fn digits_are_scaled() {
+        for (text, precision, scale, unscaled) in [
+            ("0", 15, 2, 0),
+            ("0.01", 15, 2, 1),
+            ("-12345.67", 15, 2, -1_234_567),
+            ("9999999999999.99", 15, 2, 999_999_999_999_999),
+            ("10000", 15, 2, 1_000_000),
+            ("100000000", 38, 10, 1_000_000_000_000_000_000),
+            ("0.0000000001", 38, 10, 1),
+            ("1.5", 38, 10, 15_000_000_000),
+            ("99999999999999999999999999999999999999", 38, 0, 10i128.pow(38) - 1),
+            ("1234567890123456789.123456789", 38, 9, 1_234_567_890_123_456_789_123_456_789),
+        ] {
+            assert_eq!(decode(text, precision, scale, Rounding::Unnecessary), Ok(unscaled), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told() {
+        for (text, precision, scale, fault) in [
+            ("0.001", 15, 2, Fault::Inexact),
+            ("0.00000000001", 38, 10, Fault::Inexact),
+            ("10000000000000", 15, 2, Fault::TooLarge),
+            ("10000000000000000000000000000", 38, 10, Fault::TooLarge),
+            ("1000000000000000000000000000000000000000", 38, 0, Fault::TooLarge),
+        ] {
+            assert_eq!(decode(text, precision, scale, Rounding::Unnecessary), Err(fault), "{text}");
+        }
+    }
+
+    #[test]
+    fn rounding_is_javas() {
+        use Rounding::*;
+        for (text, expected) in [
+            ("1.15", [12, 11, 12, 11, 12, 11, 12]),
+            ("1.25", [13, 12, 13, 12, 13, 12, 12]),
+            ("-1.25", [-13, -12, -12, -13, -13, -12, -12]),
+            ("1.2500001", [13, 12, 13, 12, 13, 13, 13]),
+            ("0.00001", [1, 0, 1, 0, 0, 0, 0]),
+        ] {
+            let modes = [Up, Down, Ceiling, Floor, HalfUp, HalfDown, HalfEven];
+            let rounded: Vec<i128> = modes.iter().map(|mode| decode(text, 10, 1, *mode).unwrap()).collect();
+            assert_eq!(rounded, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn garbage_is_refused() {
+        let target = Target::<i128>::new(38, 10, Rounding::Unnecessary).unwrap();
+        let special = |sign: u16| [&[0, 0, 0, 0][..], &sign.to_be_bytes(), &[0, 0]].concat();
+        for (bytes, fault) in [
+            (vec![], Fault::Length),
+            (vec![0, 9, 0, 0, 0, 0, 0, 0], Fault::Length),
+            (vec![0, 1, 0, 0, 0, 0, 0, 0, 0xff, 0xff], Fault::Corrupt),
+            (special(NAN), Fault::NotANumber),
+            (special(0xf000), Fault::Infinite),
+            (special(0x1234), Fault::Corrupt),
+            (vec![0, 1, 0x7f, 0xff, 0, 0, 0, 0, 0, 1], Fault::TooLarge),
+            (vec![0, 1, 0x80, 0, 0, 0, 0, 0, 0, 1], Fault::Inexact),
+        ] {
+            assert_eq!(decimal128(&bytes, &target), Err(fault), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn values_are_shown_as_postgresql_shows_them() {
+        for shown in ["0", "-12345.67", "0.00000000001", "10000.0", "99999999999999999999.5"] {
+            assert_eq!(text(&send(shown)).as_deref(), Some(shown));
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What PostgreSQL takes over of a plan, and the SELECT that it becomes.
+//!
+//! ```text
+//! fragment --print--> Select (select.rs) --finish--> text + decoders --> PgScan
+//!    |                   ^
+//!    `- expressions: expression.rs, compare.rs, function.rs, literal.rs, all by whitelist.rs
+//! ```
+//!
+//! Never a wrong row for a fast one: what PostgreSQL might answer otherwise than the engine stays local.
+
+mod compare;
+mod expression;
+mod function;
+pub(crate) mod literal;
+mod print;
+mod select;
+mod term;
+mod whitelist;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::common::Statistics;
+use datafusion::common::stats::Precision;
+use datafusion::logical_expr::LogicalPlan;
+use meesh_base::{Error, QueryScope, Result, quote_identifier};
+use meesh_connector_spi::{PlannedFragment, Pushdown, Verdict};
+
+use crate::catalog::Relation;
+use crate::connector::PostgresConnector;
+use crate::scan::PgScan;
+
+#[async_trait]
+impl Pushdown for PostgresConnector {
+    fn classify(&self, node: &LogicalPlan) -> Verdict {
+        match print::select(node, self.source()) {
+            Ok(_) => Verdict::Yes,
+            Err(reason) => Verdict::No(reason),
+        }
+    }
+
+    async fn plan(&self, fragment: &LogicalPlan, _scope: &QueryScope) -> Result<PlannedFragment> {
+        let catalog = self.catalog_name();
+        let refused = |reason| {
+            Error::internal(format!("catalog {catalog:?}: a fragment cannot be sent to PostgreSQL")).with_detail(reason)
+        };
+        let select = print::select(fragment, self.source()).map_err(refused)?;
+        let (text, decoders) = select.finish(&print::types(fragment.schema())).map_err(refused)?;
+        let schema = Arc::clone(fragment.schema().inner());
+        let place = match &select.relation {
+            Some(relation) => format!(
+                "catalog {catalog:?}: table {}.{}",
+                quote_identifier(&relation.schema),
+                quote_identifier(&relation.name)
+            ),
+            None => format!("catalog {catalog:?}"),
+        };
+        let mut statistics = Statistics::new_unknown(&schema);
+        if let Some(rows) = select.rows {
+            let row_bytes = Relation::row_bytes(schema.fields().iter().map(|field| field.data_type()));
+            statistics.num_rows = Precision::Inexact(rows as usize);
+            statistics.total_byte_size = Precision::Inexact((rows * row_bytes as f64) as usize);
+        }
+        let scan = PgScan::new(self, place.into(), text, decoders, schema, statistics);
+        Ok(PlannedFragment { scan: Arc::new(scan) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

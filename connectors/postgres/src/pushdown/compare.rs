@@ -1,0 +1,122 @@
+//! Comparisons: the engine compares texts by code points and floats by their bits; PostgreSQL by
+//! collation and by value. What is printed here means the same on both sides.
+
+use datafusion::logical_expr::Operator;
+use datafusion::scalar::ScalarValue;
+
+use super::literal::{self, Reason};
+use super::term::{Binding, Term};
+use super::whitelist::{COMPARISONS, Family, family, is_canonical_uuid};
+use crate::types::{Collation, Form};
+
+/// Prints comparisons for one source.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Comparer {
+    /// Whether the source's texts are in UTF-8: only then is the order of bytes that of code points.
+    pub(super) utf8: bool,
+}
+
+impl Comparer {
+    /// `left op right`.
+    pub(super) fn compare(self, op: Operator, left: &Term, right: &Term) -> Result<Term, Reason> {
+        let Some((_, symbol, ordered)) = COMPARISONS.iter().find(|(known, ..)| *known == op) else {
+            return Err(format!("operator {op} is not translated"));
+        };
+        let (left, right) = self.sides(left, right, *ordered, true)?;
+        Ok(Term::truth(format!("{left} {symbol} {right}"), Binding::Compare))
+    }
+
+    /// `value IN (items)`.
+    pub(super) fn in_list(self, value: &Term, items: &[Term], negated: bool) -> Result<Term, Reason> {
+        let sides = |native: bool| {
+            items.iter().map(|item| self.sides(value, item, false, native)).collect::<Result<Vec<_>, _>>()
+        };
+        let mut printed = sides(true)?;
+        // Items of one kind may be compared in the column's own type, others only as texts.
+        if printed.windows(2).any(|pair| pair[0].0 != pair[1].0) {
+            printed = sides(false)?;
+        }
+        let same = |pair: &[(String, String)]| pair[0].0 == pair[1].0;
+        let Some(left) = printed.first().map(|(left, _)| left.clone()).filter(|_| printed.windows(2).all(same)) else {
+            return Err("list items are of several kinds".to_owned());
+        };
+        let items: Vec<String> = printed.into_iter().map(|(_, item)| item).collect();
+        let not = if negated { "NOT " } else { "" };
+        Ok(Term::truth(format!("{left} {not}IN ({})", items.join(", ")), Binding::Compare))
+    }
+
+    /// Both sides, so that PostgreSQL's operator between them means the engine's. `native`: in the
+    /// column's own type where that is exact, for the sake of its indexes.
+    fn sides(self, left: &Term, right: &Term, ordered: bool, native: bool) -> Result<(String, String), Reason> {
+        let types = || format!("comparison of {} and {}", left.arrow, right.arrow);
+        match family(&left.arrow, &right.arrow).ok_or_else(types)? {
+            Family::Text => self.text_sides(left, right, ordered, native),
+            _ if left.form != Form::Plain || right.form != Form::Plain => Err(types()),
+            Family::Exact => Ok((left.bound(Binding::Arithmetic), right.bound(Binding::Arithmetic))),
+            Family::Float if is_ordinary(left) || is_ordinary(right) => {
+                Ok((left.bound(Binding::Arithmetic), right.bound(Binding::Arithmetic)))
+            }
+            Family::Float => Err("NaN and -0 compare differently".to_owned()),
+        }
+    }
+
+    fn text_sides(self, left: &Term, right: &Term, ordered: bool, native: bool) -> Result<(String, String), Reason> {
+        if native && !ordered {
+            if let Some(literal) = native_literal(left, right)? {
+                return Ok((left.atom(), literal));
+            }
+            if let Some(literal) = native_literal(right, left)? {
+                return Ok((literal, right.atom()));
+            }
+        }
+        let (Some(a), Some(b)) = (left.value(), right.value()) else {
+            return Err(format!("comparison of {} and {}", left.arrow, right.arrow));
+        };
+        if ordered && !self.utf8 {
+            return Err("the database is not in UTF-8".to_owned());
+        }
+        let exact =
+            if ordered { ordered_alike(a.collation, b.collation) } else { equal_alike(a.collation, b.collation) };
+        let collate = if exact { "" } else { " COLLATE \"C\"" };
+        Ok((format!("{}{collate}", a.atom()), b.atom()))
+    }
+}
+
+/// A float that is neither NaN nor a zero: every value compares with it alike on both sides.
+fn is_ordinary(term: &Term) -> bool {
+    match term.literal {
+        Some(ScalarValue::Float32(Some(value))) => !value.is_nan() && value != 0.0,
+        Some(ScalarValue::Float64(Some(value))) => !value.is_nan() && value != 0.0,
+        _ => false,
+    }
+}
+
+/// The literal `right` in the type of the column `left`, where equality with it means equality of
+/// the texts: a canonical UUID, or a text without blanks at its end for `char(n)`.
+fn native_literal(left: &Term, right: &Term) -> Result<Option<String>, Reason> {
+    let Some(text) = right.literal.as_ref().and_then(|value| value.try_as_str().flatten()) else { return Ok(None) };
+    // Checks that PostgreSQL can hold it.
+    literal::print(&ScalarValue::from(text))?;
+    Ok(match left.form {
+        Form::Uuid if is_canonical_uuid(text) => Some(format!("{}::uuid", literal::quote_text(text))),
+        Form::Padded if left.collation.deterministic && !text.ends_with(' ') => {
+            Some(format!("{}::bpchar", literal::quote_text(text)))
+        }
+        _ => None,
+    })
+}
+
+/// Whether equality under these collations is equality of bytes, and PostgreSQL can tell which to use.
+fn equal_alike(a: Collation, b: Collation) -> bool {
+    a.deterministic && b.deterministic && one_of(a, b)
+}
+
+/// Whether the order under these collations is that of bytes.
+fn ordered_alike(a: Collation, b: Collation) -> bool {
+    let bytewise = |collation: Collation| collation.bytewise || collation == Collation::NONE;
+    bytewise(a) && bytewise(b) && (a.bytewise || b.bytewise) && one_of(a, b)
+}
+
+fn one_of(a: Collation, b: Collation) -> bool {
+    a.oid == b.oid || a == Collation::NONE || b == Collation::NONE
+}

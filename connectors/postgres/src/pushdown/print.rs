@@ -1,0 +1,140 @@
+//! Plans of the engine as SELECTs: one arm for each node that is taken.
+
+use arrow::datatypes::DataType;
+use datafusion::common::{DFSchema, DFSchemaRef};
+use datafusion::logical_expr::{
+    Expr, FetchType, Filter, Limit, LogicalPlan, Operator, Projection, SkipType, TableScan,
+};
+use meesh_connector_spi::source_table;
+
+use super::compare::Comparer;
+use super::expression::ExprPrinter;
+use super::literal::Reason;
+use super::select::{Select, output};
+use super::term::Term;
+use crate::catalog::Relation;
+
+/// The planner's own guesses where nothing is known (`selfuncs.h`), rounded up: an equality is more
+/// often with one of few values than it thinks.
+const EQUALITY_SHARE: f64 = 0.1;
+const RANGE_SHARE: f64 = 0.33;
+
+/// `plan` as one SELECT over the source `source_key`.
+///
+/// # Errors
+/// The reason why some node of it stays local.
+pub(super) fn select(plan: &LogicalPlan, source_key: &str) -> Result<Select, Reason> {
+    match plan {
+        LogicalPlan::TableScan(scan) => table_scan(scan, source_key),
+        LogicalPlan::SubqueryAlias(alias) => select(&alias.input, source_key),
+        LogicalPlan::Projection(projection) => project(projection, select(&projection.input, source_key)?),
+        LogicalPlan::Filter(filter) => restrict(filter, select(&filter.input, source_key)?),
+        LogicalPlan::Limit(limit) => cut(limit, select(&limit.input, source_key)?),
+        other => Err(format!("{}: computed locally", node_name(other))),
+    }
+}
+
+/// The Arrow types of a schema's columns.
+pub(super) fn types(schema: &DFSchemaRef) -> Vec<&DataType> {
+    schema.fields().iter().map(|field| field.data_type()).collect()
+}
+
+fn node_name(plan: &LogicalPlan) -> &'static str {
+    match plan {
+        LogicalPlan::Join(_) => "join",
+        LogicalPlan::Aggregate(_) => "aggregation",
+        LogicalPlan::Sort(_) => "sort",
+        LogicalPlan::Distinct(_) => "distinct",
+        LogicalPlan::Union(_) => "union",
+        LogicalPlan::Window(_) => "window",
+        LogicalPlan::Unnest(_) => "unnest",
+        _ => "operation",
+    }
+}
+
+fn table_scan(scan: &TableScan, source_key: &str) -> Result<Select, Reason> {
+    let table = source_table(&scan.source).ok_or("not a table of this source")?;
+    if table.connector.source_key() != source_key {
+        return Err("not a table of this source".to_owned());
+    }
+    let relation = table.handle.clone().downcast::<Relation>().map_err(|_| "not a table of this source")?;
+    let mut select = Select::of(&relation);
+    if !scan.filters.is_empty() {
+        let whole = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &table.columns);
+        let whole = whole.map_err(|_| "its columns have equal names")?;
+        scan.filters.iter().try_for_each(|condition| add_filter(&mut select, condition, &whole))?;
+    }
+    if let Some(columns) = &scan.projection {
+        select.keep(columns)?;
+    }
+    if scan.fetch.is_some() {
+        select.limit(0, scan.fetch);
+    }
+    Ok(select)
+}
+
+fn restrict(filter: &Filter, mut select: Select) -> Result<Select, Reason> {
+    let schema = filter.input.schema();
+    if !select.takes_filter(used(&filter.predicate, schema)) {
+        select.wrap();
+    }
+    add_filter(&mut select, &filter.predicate, schema)?;
+    Ok(select)
+}
+
+fn add_filter(select: &mut Select, condition: &Expr, schema: &DFSchema) -> Result<(), Reason> {
+    let share = match condition {
+        Expr::BinaryExpr(binary) if binary.op == Operator::Eq => EQUALITY_SHARE,
+        _ => RANGE_SHARE,
+    };
+    let term = printer(select, schema).print(condition)?;
+    select.filter(&term, share);
+    Ok(())
+}
+
+fn project(projection: &Projection, mut select: Select) -> Result<Select, Reason> {
+    let schema = projection.input.schema();
+    // Columns that are only passed on may be computed ones; everything else must not compute them again.
+    let computed = projection.expr.iter().filter(|expr| !is_column(expr));
+    let used: Vec<usize> = computed.flat_map(|expr| used(expr, schema)).collect();
+    if !select.takes_expressions(used) {
+        select.wrap();
+    }
+    let terms: Result<Vec<Term>, Reason> = {
+        let printer = printer(&select, schema);
+        projection.expr.iter().map(|expr| printer.print(expr)).collect()
+    };
+    let terms = terms?;
+    for (term, field) in terms.iter().zip(projection.schema.fields()) {
+        output(term, field.data_type()).map_err(|why| format!("{}: {why}", field.name()))?;
+    }
+    select.columns = terms;
+    Ok(select)
+}
+
+fn is_column(expr: &Expr) -> bool {
+    match expr {
+        Expr::Alias(alias) => is_column(&alias.expr),
+        Expr::Column(_) => true,
+        _ => false,
+    }
+}
+
+fn cut(limit: &Limit, mut select: Select) -> Result<Select, Reason> {
+    match (limit.get_skip_type(), limit.get_fetch_type()) {
+        (Ok(SkipType::Literal(skip)), Ok(FetchType::Literal(fetch))) => {
+            select.limit(skip, fetch);
+            Ok(select)
+        }
+        _ => Err("limit: not a constant".to_owned()),
+    }
+}
+
+fn printer<'a>(select: &'a Select, schema: &'a DFSchema) -> ExprPrinter<'a> {
+    ExprPrinter { schema, columns: &select.columns, comparer: Comparer { utf8: select.utf8 } }
+}
+
+/// The positions of the columns that `expr` names.
+fn used(expr: &Expr, schema: &DFSchema) -> Vec<usize> {
+    expr.column_refs().into_iter().filter_map(|column| schema.maybe_index_of_column(column)).collect()
+}

@@ -1,0 +1,172 @@
+//! One SELECT while a plan's nodes are folded into it, from the leaf up.
+//!
+//! ```text
+//! Projection: a, b + 1                   SELECT "a", ("b" + 1::bigint)::bigint
+//!   Filter: c = 'x'             ==>        FROM "public"."t" WHERE "c" = 'x'::text
+//!     TableScan: t [a, b, c]
+//! ```
+//!
+//! A node that cannot be folded in exactly (a filter above a LIMIT, a use of a computed column) makes
+//! the SELECT so far a derived table `(…) AS q1(c0, c1)`: PostgreSQL flattens those, and no generated
+//! name is ever longer than its 63 bytes.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use meesh_base::quote_identifier;
+
+use super::literal::Reason;
+use super::term::{Binding, Term};
+use crate::catalog::{Relation, RemoteColumn};
+use crate::types::{Decoder, computed};
+
+/// PostgreSQL's own limit (`MaxTupleAttributeNumber`).
+const COLUMNS_MAX: usize = 1_664;
+
+/// A SELECT being put together.
+#[derive(Debug)]
+pub(super) struct Select {
+    from: String,
+    /// The output columns, one for each field of the plan's schema.
+    pub(super) columns: Vec<Term>,
+    filters: Vec<String>,
+    fetch: Option<usize>,
+    skip: usize,
+    /// The relation, as long as every row is a row of it: then the scan may be split.
+    pub(super) relation: Option<Arc<Relation>>,
+    /// Rows of the result, estimated.
+    pub(super) rows: Option<f64>,
+    /// Whether texts are ordered by code points under `COLLATE "C"`.
+    pub(super) utf8: bool,
+    /// How many derived tables have been made.
+    derived: usize,
+}
+
+/// One column of a finished SELECT.
+#[derive(Debug)]
+pub(super) struct Output {
+    /// What stands in the SELECT list.
+    pub(super) text: String,
+    /// What decodes it.
+    pub(super) decoder: Decoder,
+}
+
+impl Select {
+    /// All of a relation's columns.
+    pub(super) fn of(relation: &Arc<Relation>) -> Self {
+        let column = |column: &Arc<RemoteColumn>| Term::column(quote_identifier(&column.name), column);
+        Self {
+            from: format!("{}.{}", quote_identifier(&relation.schema), quote_identifier(&relation.name)),
+            columns: relation.columns.iter().map(column).collect(),
+            filters: Vec::new(),
+            fetch: None,
+            skip: 0,
+            relation: Some(Arc::clone(relation)),
+            rows: relation.rows.map(|rows| rows as f64),
+            utf8: relation.utf8,
+            derived: 0,
+        }
+    }
+
+    /// The same rows, with these of the columns.
+    pub(super) fn keep(&mut self, columns: &[usize]) -> Result<(), Reason> {
+        let kept = columns.iter().map(|index| self.columns.get(*index).cloned()).collect::<Option<Vec<_>>>();
+        self.columns = kept.ok_or("the table has fewer columns than the plan")?;
+        Ok(())
+    }
+
+    /// Whether a condition on these columns can stand in this very SELECT.
+    pub(super) fn takes_filter(&self, used: impl IntoIterator<Item = usize>) -> bool {
+        self.fetch.is_none() && self.skip == 0 && self.takes_expressions(used)
+    }
+
+    /// Whether expressions over these columns can: a computed column would be computed twice.
+    pub(super) fn takes_expressions(&self, used: impl IntoIterator<Item = usize>) -> bool {
+        used.into_iter().all(|index| self.columns.get(index).is_some_and(|column| column.plain))
+    }
+
+    /// Adds a condition; [`Self::takes_filter`] was asked. `share`: how many rows are left of one.
+    pub(super) fn filter(&mut self, condition: &Term, share: f64) {
+        self.filters.push(condition.bound(Binding::And));
+        self.rows = self.rows.map(|rows| (rows * share).max(1.0));
+    }
+
+    /// Cuts the result: of what an earlier cut left, some rows are skipped and some are kept.
+    pub(super) fn limit(&mut self, skip: usize, fetch: Option<usize>) {
+        let left = self.fetch.map(|fetch| fetch.saturating_sub(skip));
+        self.fetch = [left, fetch].into_iter().flatten().min();
+        self.skip = self.skip.saturating_add(skip);
+        self.relation = self.relation.take().filter(|_| self.skip == 0 && self.fetch.is_none());
+        let skipped = self.rows.map(|rows| (rows - skip as f64).max(0.0));
+        self.rows = skipped.map(|rows| self.fetch.map_or(rows, |fetch| rows.min(fetch as f64)));
+    }
+
+    /// Makes what there is a derived table and goes on with a SELECT over it.
+    pub(super) fn wrap(&mut self) {
+        self.derived += 1;
+        let alias = format!("q{}", self.derived);
+        let list: Vec<&str> = self.columns.iter().map(|column| column.text.as_str()).collect();
+        let inner = self.text(&list.join(", "));
+        let names: Vec<String> = (0..self.columns.len()).map(|index| format!("c{index}")).collect();
+        // A derived table without columns cannot have a list of their names.
+        let names = if names.is_empty() { String::new() } else { format!("({})", names.join(", ")) };
+        self.from = format!("({inner}) AS {alias}{names}");
+        self.filters.clear();
+        (self.skip, self.fetch) = (0, None);
+        for (index, column) in self.columns.iter_mut().enumerate() {
+            column.text = format!("{alias}.c{index}");
+            (column.binding, column.literal, column.plain) = (Binding::Atom, None, true);
+        }
+    }
+
+    /// The SELECT with each column cast to what its field's type travels as.
+    ///
+    /// # Errors
+    /// The reason, if a column's type cannot travel.
+    pub(super) fn finish(&self, types: &[&DataType]) -> Result<(String, Vec<Decoder>), Reason> {
+        if self.columns.len() != types.len() || types.len() > COLUMNS_MAX {
+            return Err(format!("{} columns", self.columns.len()));
+        }
+        let outputs = self
+            .columns
+            .iter()
+            .zip(types)
+            .map(|(column, arrow)| output(column, arrow))
+            .collect::<Result<Vec<_>, _>>()?;
+        let list: Vec<&str> = outputs.iter().map(|output| output.text.as_str()).collect();
+        let text = self.text(&list.join(", "));
+        Ok((text, outputs.into_iter().map(|output| output.decoder).collect()))
+    }
+
+    fn text(&self, list: &str) -> String {
+        let space = if list.is_empty() { "" } else { " " };
+        let mut text = format!("SELECT{space}{list} FROM {}", self.from);
+        if !self.filters.is_empty() {
+            text.push_str(&format!(" WHERE {}", self.filters.join(" AND ")));
+        }
+        if let Some(fetch) = self.fetch {
+            text.push_str(&format!(" LIMIT {fetch}"));
+        }
+        if self.skip > 0 {
+            text.push_str(&format!(" OFFSET {}", self.skip));
+        }
+        text
+    }
+}
+
+/// How one column stands in the outermost SELECT.
+pub(super) fn output(term: &Term, arrow: &DataType) -> Result<Output, Reason> {
+    if let Some(column) = term.column.as_ref().filter(|column| column.column_type.arrow == *arrow) {
+        let wire = &column.column_type.wire;
+        let text = match &wire.cast {
+            Some(cast) => format!("{}::{cast}", term.atom()),
+            None => term.text.clone(),
+        };
+        return Ok(Output { text, decoder: wire.decoder.clone() });
+    }
+    let value = term.value().ok_or_else(|| format!("column of type {arrow}"))?;
+    let (name, decoder) = computed(arrow).ok_or_else(|| format!("column of type {arrow}"))?;
+    // A literal carries its type already.
+    let text = if value.literal.is_some() { value.text } else { format!("{}::{name}", value.atom()) };
+    Ok(Output { text, decoder })
+}

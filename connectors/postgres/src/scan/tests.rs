@@ -1,0 +1,175 @@
+//! Rows of a real server.
+
+mod oracle;
+mod types;
+
+use std::time::{Duration, Instant};
+
+use arrow::compute::concat_batches;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use meesh_base::QueryId;
+use meesh_connector_spi::{Connector, Pushdown};
+
+use super::*;
+use crate::config::PostgresConfig;
+use crate::testing::shared_server;
+
+fn connector(options: &[(&str, &str)]) -> PostgresConnector {
+    let mut values = PostgresConfig::values_of_url("sales", &shared_server().url("trusted")).unwrap().unwrap();
+    for (name, text) in options {
+        values.set(*name, *text, "test");
+    }
+    PostgresConnector::new("sales", PostgresConfig::parse("sales", &values).unwrap())
+}
+
+fn scope() -> Arc<QueryScope> {
+    Arc::new(QueryScope::new(QueryId::generate(), "ann", None))
+}
+
+/// A table of its own for the test, with `rows` inserted as superuser, analyzed and readable by all.
+fn table(name: &str, columns: &str, rows: &str) {
+    let values = if rows.is_empty() { String::new() } else { format!("INSERT INTO public.{name} {rows};") };
+    shared_server().psql(&format!(
+        "CREATE TABLE public.{name} ({columns}); {values} GRANT SELECT ON public.{name} TO PUBLIC; \
+         ANALYZE public.{name}"
+    ));
+}
+
+async fn provider(connector: &PostgresConnector, name: &str) -> Arc<dyn TableProvider> {
+    connector.table("public", name).await.unwrap().unwrap_or_else(|| panic!("no table {name}"))
+}
+
+async fn whole_table(connector: &PostgresConnector, name: &str) -> LogicalPlan {
+    let source = provider_as_source(provider(connector, name).await);
+    LogicalPlanBuilder::scan(name, source, None).unwrap().build().unwrap()
+}
+
+async fn read(connector: &PostgresConnector, plan: &LogicalPlan, batch_rows: usize) -> Result<Vec<RecordBatch>> {
+    let scope = scope();
+    let planned = connector.plan(plan, &scope).await?;
+    assert_eq!(&*planned.scan.schema(), plan.schema().as_arrow());
+    let batches: Vec<_> = planned.scan.open(0, scope, &[], batch_rows).collect().await;
+    batches.into_iter().collect()
+}
+
+fn cells(batches: &[RecordBatch]) -> Vec<Vec<String>> {
+    let options = FormatOptions::default().with_null("NULL");
+    let mut rows = Vec::new();
+    for batch in batches {
+        let columns: Vec<_> =
+            batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options).unwrap()).collect();
+        rows.extend((0..batch.num_rows()).map(|row| columns.iter().map(|c| c.value(row).to_string()).collect()));
+    }
+    rows
+}
+#[tokio::test]
+async fn columns_and_rows_may_be_none() {
+    table("counted", "i int", "SELECT generate_series(1, 20000)");
+    let connector = connector(&[]);
+    let source = provider_as_source(provider(&connector, "counted").await);
+    let none = LogicalPlanBuilder::scan("counted", Arc::clone(&source), Some(vec![])).unwrap().build().unwrap();
+    let batches = read(&connector, &none, 8192).await.unwrap();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [8192, 8192, 3616]);
+    table("empty_one", "i int", "");
+    let empty = whole_table(&connector, "empty_one").await;
+    assert!(read(&connector, &empty, 8192).await.unwrap().is_empty());
+    let limited =
+        LogicalPlanBuilder::scan_with_filters_fetch("counted", source, None, vec![], Some(5)).unwrap().build();
+    assert_eq!(cells(&read(&connector, &limited.unwrap(), 8192).await.unwrap()).len(), 5);
+}
+
+#[tokio::test]
+async fn a_scan_counts_its_progress_and_names_its_query() {
+    table("progress", "i int, t text", "SELECT i, 'x' FROM generate_series(1, 100000) i");
+    let connector = connector(&[]);
+    let plan = whole_table(&connector, "progress").await;
+    let scope = scope();
+    let scan = connector.plan(&plan, &scope).await.unwrap().scan;
+    assert_eq!(scan.remote_text(), "SELECT \"i\", \"t\" FROM \"public\".\"progress\"");
+    assert_eq!(scan.statistics().num_rows.get_value(), Some(&100_000));
+    let mut rows = scan.open(0, Arc::clone(&scope), &[], 1000);
+    let first = rows.next().await.unwrap().unwrap();
+    let named = format!("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'meesh/{}'", scope.id());
+    assert_eq!(shared_server().psql(&named), "1");
+    let rest: Vec<RecordBatch> = rows.map(|batch| batch.unwrap()).collect().await;
+    let all = concat_batches(&first.schema(), std::iter::once(&first).chain(&rest)).unwrap();
+    assert_eq!(all.num_rows(), 100_000);
+    let progress = scope.progress("sales");
+    assert_eq!(progress.rows.load(Relaxed), 100_000);
+    assert!(progress.bytes.load(Relaxed) > 1_000_000);
+    assert_eq!((progress.units_done.load(Relaxed), progress.units_total.load(Relaxed)), (1, 1));
+    assert_eq!(shared_server().psql(&named), "0", "an idle session carries no query's name");
+}
+
+async fn active_is_gone(scope: &QueryScope) {
+    let active = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'meesh/{}' AND state <> 'idle'",
+        scope.id()
+    );
+    let end = Instant::now() + Duration::from_secs(1);
+    while shared_server().psql(&active) != "0" {
+        assert!(Instant::now() < end, "the statement goes on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_ends_with_its_stream_its_query_or_its_deadline() {
+    shared_server().psql(
+        "CREATE VIEW public.endless AS SELECT generate_series(1, 1000000000) AS i, repeat('x', 100) AS t; \
+         CREATE VIEW public.silent AS SELECT pg_sleep(600)::text AS t; \
+         GRANT SELECT ON public.endless, public.silent TO PUBLIC",
+    );
+    let connector = connector(&[("connections-max", "2")]);
+    for view in ["endless", "silent"] {
+        let plan = whole_table(&connector, view).await;
+        let open = |scope: &Arc<QueryScope>| {
+            let (scope, connector, plan) = (Arc::clone(scope), connector.clone(), plan.clone());
+            async move { connector.plan(&plan, &scope).await.unwrap().scan.open(0, scope, &[], 1000) }
+        };
+        // Dropped: `endless` after a batch, `silent` while the server has said nothing.
+        let gone = scope();
+        let mut stream = open(&gone).await;
+        drop(tokio::time::timeout(Duration::from_millis(300), stream.next()).await);
+        drop(stream);
+        active_is_gone(&gone).await;
+        // Cancelled.
+        let cancelled = scope();
+        let stream = open(&cancelled).await;
+        let token = cancelled.cancel_token().clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            token.cancel();
+        });
+        let last = stream.fold(None, |_, batch| async { Some(batch) }).await;
+        assert_eq!(last.unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
+        active_is_gone(&cancelled).await;
+        // Out of time.
+        let late = Arc::new(QueryScope::new(QueryId::generate(), "ann", Some(Duration::from_millis(300))));
+        let last = open(&late).await.fold(None, |_, batch| async { Some(batch) }).await;
+        assert_eq!(last.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+        active_is_gone(&late).await;
+    }
+    // The pool is whole: two sessions at once.
+    let plan = whole_table(&connector, "endless").await;
+    let scopes = [scope(), scope()];
+    let scan = connector.plan(&plan, &scopes[0]).await.unwrap().scan;
+    let mut streams: Vec<_> = scopes.iter().map(|scope| scan.open(0, Arc::clone(scope), &[], 10)).collect();
+    for stream in &mut streams {
+        assert!(stream.next().await.unwrap().is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_is_gone_is_looked_up_again() {
+    table("vanishing", "i int", "SELECT 1");
+    let connector = connector(&[]);
+    let plan = whole_table(&connector, "vanishing").await;
+    shared_server().psql("DROP TABLE public.vanishing");
+    let error = read(&connector, &plan, 8192).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    assert!(connector.table("public", "vanishing").await.unwrap().is_none());
+}

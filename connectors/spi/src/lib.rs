@@ -1,0 +1,22 @@
+//! What a connector is.
+//!
+//! A connector answers four questions: what is there ([`Connector::schemas`] …), what can you take
+//! ([`Pushdown`]), give me the rows ([`SourceScan`]), how are you ([`Connector::probe`]); and at the
+//! start, what do you need ([`ConnectorFactory::keys`]). It never names a door, and the engine never
+//! names a connector: both speak in the types of this crate. No I/O happens here.
+
+mod catalog;
+mod connector;
+mod error;
+mod exec;
+mod pushdown;
+mod table;
+
+pub use catalog::{ColumnInfo, Health, TableDescription, TableInfo, TableKind};
+pub use connector::{CheckStep, Connector, ConnectorFactory};
+pub use error::{from_arrow, from_datafusion, into_arrow, into_datafusion, unwrap_datafusion};
+pub use exec::{SourceScanExec, query_scope};
+pub use pushdown::{PlannedFragment, Pushdown, SourceScan, Verdict};
+pub use table::{SourceTable, source_table};
+
+pub use meesh_base as base;

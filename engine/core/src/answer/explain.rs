@@ -1,0 +1,95 @@
+//! EXPLAIN and EXPLAIN ANALYZE: one row with the plan as text.
+//!
+//! The plan's tree comes first; then, for every source, what is sent to it, as text that can be
+//! pasted into the source's own client, and what was not sent with the reason.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::StringArray;
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
+use datafusion::physical_plan::{ExecutionPlan, displayable};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use meesh_base::{Result, format_bytes, format_duration};
+use meesh_connector_spi::{SourceScanExec, from_arrow};
+
+use crate::plan::PlannedQuery;
+use crate::query::{Run, run};
+
+/// The answer's schema and its one row, made at the first poll; ANALYZE runs the query then.
+pub(crate) fn explain(
+    run_of: Run,
+    planned: PlannedQuery,
+    analyze: bool,
+    verbose: bool,
+) -> (SchemaRef, BoxStream<'static, Result<RecordBatch>>) {
+    let schema = super::text_schema(&["Query Plan"]);
+    let declared = Arc::clone(&schema);
+    let row = async move {
+        let physical = Arc::clone(&planned.physical);
+        let text =
+            if analyze { analyzed(run_of, planned, &physical, verbose).await? } else { plain(&physical, verbose) };
+        RecordBatch::try_new(declared, vec![Arc::new(StringArray::from(vec![text]))]).map_err(from_arrow)
+    };
+    (schema, futures::stream::once(row).boxed())
+}
+
+fn plain(physical: &Arc<dyn ExecutionPlan>, verbose: bool) -> String {
+    let tree = displayable(physical.as_ref()).indent(verbose).to_string();
+    format!("{}{}", tree, sources(physical))
+}
+
+async fn analyzed(
+    run_of: Run,
+    planned: PlannedQuery,
+    physical: &Arc<dyn ExecutionPlan>,
+    verbose: bool,
+) -> Result<String> {
+    let scope = Arc::clone(&run_of.scope);
+    let start = Instant::now();
+    let mut rows = run(run_of, planned);
+    let (mut count, mut bytes) = (0usize, 0usize);
+    while let Some(batch) = rows.next().await {
+        let batch = batch?;
+        count += batch.num_rows();
+        bytes += batch.get_array_memory_size();
+    }
+    let tree = DisplayableExecutionPlan::with_metrics(physical.as_ref()).indent(verbose).to_string();
+    let mut text = format!(
+        "{count} rows, {} in {}\n\n{tree}{}",
+        format_bytes(bytes as u64),
+        format_duration(start.elapsed()),
+        sources(physical)
+    );
+    for (catalog, progress) in scope.all_progress() {
+        let load = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+        text.push_str(&format!(
+            "\nReceived from {catalog}: {} rows, {}",
+            load(&progress.rows),
+            format_bytes(load(&progress.bytes))
+        ));
+    }
+    Ok(text)
+}
+
+/// What each source is asked for, in the order of the plan.
+fn sources(physical: &Arc<dyn ExecutionPlan>) -> String {
+    let mut text = String::new();
+    collect(physical, &mut text);
+    text
+}
+
+fn collect(plan: &Arc<dyn ExecutionPlan>, text: &mut String) {
+    if let Some(scan) = plan.downcast_ref::<SourceScanExec>() {
+        text.push_str(&format!("\nSent to {}:\n    {}\n", scan.scan().catalog(), scan.scan().remote_text()));
+        for reason in scan.kept() {
+            text.push_str(&format!("    not pushed: {reason}\n"));
+        }
+    }
+    for child in plan.children() {
+        collect(child, text);
+    }
+}

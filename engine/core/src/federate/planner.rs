@@ -1,0 +1,62 @@
+//! From the federated logical plan to the physical one.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::Session;
+use datafusion::common::Result;
+use datafusion::execution::context::QueryPlanner;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
+use meesh_connector_spi::{SourceScanExec, into_datafusion, query_scope};
+
+use super::cut::cut;
+use super::fragment::Fragment;
+
+/// Marks a session whose sources must not take anything beyond plain scans.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PushdownOff;
+
+/// DataFusion's planner with the federation step in front of it.
+#[derive(Debug)]
+pub(crate) struct FederatedPlanner;
+
+#[async_trait]
+impl QueryPlanner for FederatedPlanner {
+    async fn create_physical_plan(
+        &self,
+        logical_plan: &LogicalPlan,
+        session: &dyn Session,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(FragmentPlanner)]);
+        if session.config().get_extension::<PushdownOff>().is_some() {
+            return planner.create_physical_plan(logical_plan, session).await;
+        }
+        let federated = cut(logical_plan.clone())?;
+        planner.create_physical_plan(&federated, session).await
+    }
+}
+
+/// Plans [`Fragment`]s by asking their connectors.
+struct FragmentPlanner;
+
+#[async_trait]
+impl ExtensionPlanner for FragmentPlanner {
+    async fn plan_extension(
+        &self,
+        _planner: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        _logical_inputs: &[&LogicalPlan],
+        _physical_inputs: &[Arc<dyn ExecutionPlan>],
+        session: &dyn Session,
+        _context: &PhysicalPlanningContext,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let Some(fragment) = node.as_any().downcast_ref::<Fragment>() else { return Ok(None) };
+        let Some(pushdown) = fragment.connector.pushdown() else { return Ok(None) };
+        let scope = query_scope(session.config())?;
+        let planned = pushdown.plan(&fragment.plan, &scope).await.map_err(into_datafusion)?;
+        Ok(Some(Arc::new(SourceScanExec::new(planned.scan).with_kept(fragment.kept.clone()))))
+    }
+}

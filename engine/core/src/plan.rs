@@ -1,0 +1,281 @@
+//! From a statement's tree to a physical plan: one state, one view and one memory pool per query.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::CatalogProviderList;
+use datafusion::common::{ParamValues, SchemaError};
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement as DataFusionStatement;
+use datafusion::sql::sqlparser::ast::Statement as AstStatement;
+use meesh_base::{Error, Position, QueryScope, Result, nearest};
+use meesh_connector_spi::{from_datafusion, unwrap_datafusion};
+use meesh_sql::Query;
+
+use crate::catalog::{CatalogView, default_catalog, default_schema};
+use crate::federate::{FederatedPlanner, PushdownOff};
+use crate::limits::QueryMemoryPool;
+use crate::parameters::Parameters;
+use crate::session::Session;
+
+/// Expressions and plan nodes that a plan may have before it is optimized. The parser's limits stop what
+/// is slow to plan; this stops what views and wildcards make of a short text.
+const PLAN_NODES_MAX: usize = 500_000;
+
+/// What every query's state starts from: functions, rules and settings, made once.
+pub(crate) struct Planner {
+    base: SessionState,
+    runtime: Arc<RuntimeEnv>,
+    partitions: usize,
+}
+
+/// A query that can be run, and planned again with other settings.
+pub(crate) struct PlannedQuery {
+    logical: LogicalPlan,
+    pub(crate) physical: Arc<dyn ExecutionPlan>,
+    /// Labels as written, every column nullable.
+    pub(crate) schema: SchemaRef,
+    pub(crate) state: SessionState,
+}
+
+/// A query's shape, before its parameters have values.
+pub(crate) struct QueryShape {
+    pub(crate) schema: SchemaRef,
+    pub(crate) parameters: SchemaRef,
+}
+
+impl Planner {
+    pub(crate) fn new(runtime: Arc<RuntimeEnv>, partitions: usize) -> Self {
+        let mut builder = SessionStateBuilder::new()
+            .with_config(base_config())
+            .with_runtime_env(Arc::clone(&runtime))
+            .with_default_features()
+            .with_type_planner(Arc::new(meesh_sql::TrinoTypes))
+            .with_query_planner(Arc::new(FederatedPlanner));
+        if let Some(functions) = builder.scalar_functions() {
+            functions.extend(meesh_sql::functions::scalar_functions());
+        }
+        if let Some(functions) = builder.aggregate_functions() {
+            functions.extend(meesh_sql::functions::aggregate_functions());
+        }
+        Self { base: builder.build(), runtime, partitions }
+    }
+
+    /// The names of every function: scalar, aggregate and window.
+    pub(crate) fn function_names(&self) -> Vec<String> {
+        let scalar = self.base.scalar_functions().keys();
+        scalar
+            .chain(self.base.aggregate_functions().keys())
+            .chain(self.base.window_functions().keys())
+            .cloned()
+            .collect()
+    }
+
+    /// The state of one query: its session's settings, its scope, its memory, its view of the catalogs.
+    pub(crate) fn state(
+        &self,
+        session: &Session,
+        scope: &Arc<QueryScope>,
+        memory: &Arc<QueryMemoryPool>,
+        view: CatalogView,
+    ) -> Result<SessionState> {
+        let mut config = self
+            .base
+            .config()
+            .clone()
+            .with_default_catalog_and_schema(default_catalog(session), default_schema(session))
+            .with_target_partitions(session.partitions().unwrap_or(self.partitions))
+            .with_extension(Arc::clone(scope));
+        config.options_mut().execution.time_zone = Some(session.time_zone.clone());
+        if !session.pushdown_enabled() {
+            config = config.with_extension(Arc::new(PushdownOff));
+        }
+        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
+            .with_memory_pool(Arc::clone(memory) as _)
+            .build_arc()
+            .map_err(from_datafusion)?;
+        Ok(SessionStateBuilder::new_from_existing(self.base.clone())
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_catalog_list(view as Arc<dyn CatalogProviderList>)
+            .build())
+    }
+
+    /// The query's schema and parameters. Plans, but neither optimizes nor asks a source.
+    pub(crate) async fn shape(&self, state: &SessionState, query: Query) -> Result<QueryShape> {
+        let labels = query.labels.clone();
+        let count = query.parameters;
+        let logical = logical_plan(state, query).await?;
+        let types = parameter_types(&logical, count)?;
+        let fields = types
+            .into_iter()
+            .enumerate()
+            .map(|(i, kind)| Field::new(format!("${}", i + 1), kind.unwrap_or(DataType::Utf8), true));
+        Ok(QueryShape {
+            schema: labelled(logical.schema().as_arrow(), &labels),
+            parameters: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+        })
+    }
+
+    /// The query ready to run.
+    pub(crate) async fn plan(
+        &self,
+        state: SessionState,
+        query: Query,
+        parameters: &Parameters,
+    ) -> Result<PlannedQuery> {
+        let labels = query.labels.clone();
+        let count = query.parameters;
+        let mut logical = logical_plan(&state, query).await?;
+        let values = parameters.for_types(&parameter_types(&logical, count)?)?;
+        if count > 0 {
+            let values = values.into_iter().map(Into::into).collect();
+            logical = logical.with_param_values(ParamValues::List(values)).map_err(plan_error)?;
+        }
+        let schema = labelled(logical.schema().as_arrow(), &labels);
+        let physical = state.create_physical_plan(&logical).await.map_err(plan_error)?;
+        Ok(PlannedQuery { logical, physical, schema, state })
+    }
+
+    /// The same query with joins that sort and spill instead of holding a hash table.
+    pub(crate) async fn replan_with_sort_merge(&self, planned: &PlannedQuery) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut state = planned.state.clone();
+        state.config_mut().options_mut().optimizer.prefer_hash_join = false;
+        state.create_physical_plan(&planned.logical).await.map_err(plan_error)
+    }
+}
+
+/// The settings of `specs`: each one that differs from DataFusion's default says why.
+fn base_config() -> SessionConfig {
+    // The default catalog would replace the view's of the same name.
+    let mut config = SessionConfig::new().with_information_schema(false).with_create_default_catalog_and_schema(false);
+    let options = config.options_mut();
+    // Trino's language: see meesh-sql, which folds every identifier itself.
+    options.sql_parser.enable_ident_normalization = false;
+    options.sql_parser.parse_float_as_decimal = true;
+    options.sql_parser.default_null_ordering = "nulls_last".to_owned();
+    options.sql_parser.support_varchar_with_length = true;
+    options.sql_parser.collect_spans = true;
+    // Wrong answers with it on: apache/datafusion#25414.
+    options.optimizer.enable_leaf_expression_pushdown = false;
+    // Buffering the probe side would start sources before their dynamic filters are known.
+    options.execution.hash_join_buffering_capacity = 0;
+    options.execution.collect_statistics = true;
+    options.execution.parquet.coerce_int96 = Some("us".to_owned());
+    // Partition columns come from folder names.
+    options.execution.keep_partition_by_columns = false;
+    config
+}
+
+async fn logical_plan(state: &SessionState, query: Query) -> Result<LogicalPlan> {
+    let statement = DataFusionStatement::Statement(Box::new(AstStatement::Query(query.ast)));
+    let plan = state.statement_to_plan(statement).await.map_err(plan_error)?;
+    check_size(&plan)?;
+    Ok(plan)
+}
+
+/// Refuses a plan that would keep the optimizer busy for minutes.
+fn check_size(plan: &LogicalPlan) -> Result<()> {
+    use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+    let mut nodes = 0usize;
+    let counted = plan.apply_with_subqueries(|node| {
+        nodes += 1;
+        node.apply_expressions(|expression| {
+            expression.apply(|_| {
+                nodes += 1;
+                Ok(if nodes > PLAN_NODES_MAX { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+            })
+        })?;
+        Ok(if nodes > PLAN_NODES_MAX { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    counted.map_err(from_datafusion)?;
+    if nodes > PLAN_NODES_MAX {
+        return Err(Error::invalid_query(format!(
+            "statement is too complex: its plan has more than {PLAN_NODES_MAX} nodes"
+        ))
+        .with_hint("put intermediate results into a table")
+        .with_code("QUERY_HAS_TOO_MANY_STAGES"));
+    }
+    Ok(())
+}
+
+/// The types of `$1 … $n` in numeric order, as far as the plan tells them.
+fn parameter_types(plan: &LogicalPlan, count: usize) -> Result<Vec<Option<DataType>>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let known = plan.get_parameter_types().map_err(plan_error)?;
+    Ok((1..=count).map(|n| known.get(&format!("${n}")).cloned().flatten()).collect())
+}
+
+/// The schema a client sees: labels as the statement wrote them. Every column is nullable, so that
+/// what is announced before the first row holds whatever the plan derives later.
+fn labelled(schema: &Schema, labels: &meesh_sql::Labels) -> SchemaRef {
+    let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+    let names = labels.apply(&names);
+    let fields =
+        schema.fields().iter().zip(names).map(|(field, name)| Field::new(name, field.data_type().clone(), true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// An error of planning: with its position, and with the nearest names where a name was wrong.
+pub(crate) fn plan_error(error: DataFusionError) -> Error {
+    if let Some(own) = unwrap_datafusion(&error) {
+        return own;
+    }
+    let position = error
+        .diagnostic()
+        .and_then(|diagnostic| diagnostic.span)
+        .map(|span| Position { line: span.start.line, column: span.start.column });
+    let translated = match error.find_root() {
+        DataFusionError::SchemaError(schema, _) => column_error(schema),
+        DataFusionError::Plan(text) => classify_plan_text(text),
+        _ => None,
+    }
+    .unwrap_or_else(|| from_datafusion(error));
+    match position {
+        Some(position) if position.line > 0 => translated.with_position(position),
+        _ => translated,
+    }
+}
+
+fn column_error(error: &SchemaError) -> Option<Error> {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let wanted = field.name();
+            let names = valid_fields.iter().map(|column| column.name());
+            let error = Error::not_found(format!("column {wanted:?} does not exist")).with_code("COLUMN_NOT_FOUND");
+            Some(match nearest(wanted, names).as_slice() {
+                [] => error,
+                near => {
+                    let near: Vec<String> = near.iter().map(|name| format!("{name:?}")).collect();
+                    error.with_hint(format!("did you mean {}?", near.join(" or ")))
+                }
+            })
+        }
+        SchemaError::AmbiguousReference { field } => Some(
+            Error::invalid_query(format!("column {:?} is ambiguous", field.name()))
+                .with_hint("put the table's name in front of it")
+                .with_code("AMBIGUOUS_NAME"),
+        ),
+        _ => None,
+    }
+}
+
+/// DataFusion reports unknown functions as plain planning errors.
+fn classify_plan_text(text: &str) -> Option<Error> {
+    let rest = text.strip_prefix("Invalid function '")?;
+    let (name, rest) = rest.split_once('\'')?;
+    let error = Error::not_found(format!("function {name:?} does not exist")).with_code("FUNCTION_NOT_FOUND");
+    let near = rest.split("Did you mean '").nth(1).and_then(|text| text.split('\'').next());
+    Some(match near {
+        Some(near) => error.with_hint(format!("did you mean {near:?}?")),
+        None => error,
+    })
+}

@@ -1,0 +1,65 @@
+//! The function library: Trino's functions where DataFusion has none, or means something else.
+
+use std::sync::Arc;
+
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+
+/// Names of aggregate functions, sorted: a planner's work grows with their number.
+const AGGREGATES: &[&str] = &[
+    "any_value",
+    "approx_distinct",
+    "approx_median",
+    "approx_percentile",
+    "approx_percentile_cont",
+    "arbitrary",
+    "array_agg",
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "bool_and",
+    "bool_or",
+    "corr",
+    "count",
+    "count_if",
+    "covar_pop",
+    "covar_samp",
+    "every",
+    "first_value",
+    "last_value",
+    "max",
+    "max_by",
+    "median",
+    "min",
+    "min_by",
+    "regr_intercept",
+    "regr_slope",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "string_agg",
+    "sum",
+    "var_pop",
+    "var_samp",
+    "variance",
+];
+
+/// Whether the function of this name is an aggregate.
+pub(crate) fn is_aggregate(name: &str) -> bool {
+    AGGREGATES.binary_search(&name).is_ok()
+}
+
+/// Scalar functions to register over DataFusion's.
+pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
+    Vec::new()
+}
+
+/// Aggregate functions to register over DataFusion's.
+pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
+    Vec::new()
+}
+
+/// Window functions to register over DataFusion's.
+pub fn window_functions() -> Vec<Arc<WindowUDF>> {
+    Vec::new()
+}

@@ -1,0 +1,239 @@
+//! Sessions: what a client set between its calls, found again by the token it carries.
+//!
+//! A token names a session and its user and is valid by its seal alone; the table holds only sessions
+//! in which something was set, so that a client that drops its token costs nothing.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use meesh_engine::Session;
+use parking_lot::Mutex;
+
+use crate::handle::{Purpose, Signer};
+
+/// Past this many the session that was used longest ago is forgotten.
+const SESSIONS_MAX: usize = 100_000;
+
+/// The name of a session.
+pub(crate) type SessionId = [u8; 16];
+
+/// What a session sets about this door, beside the engine's own [`Session`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct DoorOptions {
+    /// `profile`: `grafana` or nothing; `None` leaves it to headers.
+    pub(crate) profile: Option<String>,
+    /// `timestamptz`: send timestamps with a zone as UTC without one.
+    pub(crate) utc_naive: bool,
+    /// `max_message_bytes`; 0 is the default.
+    pub(crate) message_bytes_max: u64,
+}
+
+/// The state of one session.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionState {
+    pub(crate) engine: Session,
+    pub(crate) door: DoorOptions,
+}
+
+struct Entry {
+    user: String,
+    /// `None` while nothing is set: the entry is there because the token is old.
+    state: Option<SessionState>,
+    used: Instant,
+    closed: bool,
+}
+
+/// Every session that is not as new.
+pub(crate) struct Sessions {
+    entries: Mutex<HashMap<SessionId, Entry>>,
+    lifetime: Duration,
+    template: Session,
+}
+
+impl Sessions {
+    /// Sessions that end when they were not used for `lifetime`.
+    pub(crate) fn new(lifetime: Duration) -> Self {
+        Self { entries: Mutex::default(), lifetime, template: Session::new("") }
+    }
+
+    /// The same, new sessions starting as `template` but for its user.
+    pub(crate) fn starting_as(mut self, template: Session) -> Self {
+        self.template = template;
+        self
+    }
+
+    /// The state of a session in which nothing was set yet.
+    pub(crate) fn fresh(&self, user: &str) -> SessionState {
+        let mut engine = self.template.clone();
+        user.clone_into(&mut engine.user);
+        SessionState { engine, door: DoorOptions::default() }
+    }
+
+    /// The state of a session, if any was set. Counts as use.
+    pub(crate) fn load(&self, id: &SessionId, user: &str) -> Option<SessionState> {
+        let mut entries = self.entries.lock();
+        let entry = entries.get_mut(id).filter(|entry| entry.user == user)?;
+        entry.used = Instant::now();
+        entry.state.clone()
+    }
+
+    /// Changes the state of a session, starting from `fresh` if nothing was set yet.
+    pub(crate) fn change<R>(
+        &self,
+        id: &SessionId,
+        user: &str,
+        fresh: impl FnOnce() -> SessionState,
+        change: impl FnOnce(&mut SessionState) -> R,
+    ) -> R {
+        let mut entries = self.entries.lock();
+        let entry = enter(&mut entries, id, user);
+        change(entry.state.get_or_insert_with(fresh))
+    }
+
+    /// Notes that a session with an old token is in use.
+    pub(crate) fn touch(&self, id: &SessionId, user: &str) {
+        enter(&mut self.entries.lock(), id, user);
+    }
+
+    /// Ends a session: its token is refused from now on.
+    pub(crate) fn close(&self, id: &SessionId, user: &str) {
+        let mut entries = self.entries.lock();
+        let entry = enter(&mut entries, id, user);
+        entry.state = None;
+        entry.closed = true;
+    }
+
+    /// Forgets what was set in a session that has no token to refuse.
+    pub(crate) fn reset(&self, id: &SessionId) {
+        self.entries.lock().remove(id);
+    }
+
+    pub(crate) fn is_closed(&self, id: &[u8]) -> bool {
+        SessionId::try_from(id).is_ok_and(|id| self.entries.lock().get(&id).is_some_and(|entry| entry.closed))
+    }
+
+    fn is_in_use(&self, id: &SessionId) -> bool {
+        self.entries.lock().get(id).is_some_and(|entry| !entry.closed && entry.used.elapsed() <= self.lifetime)
+    }
+
+    /// Forgets sessions that were not used for their lifetime.
+    pub(crate) fn sweep(&self) {
+        self.entries.lock().retain(|_, entry| entry.used.elapsed() <= self.lifetime);
+    }
+}
+
+fn enter<'a>(entries: &'a mut HashMap<SessionId, Entry>, id: &SessionId, user: &str) -> &'a mut Entry {
+    if entries.len() >= SESSIONS_MAX && !entries.contains_key(id) {
+        let oldest = entries.iter().min_by_key(|(_, entry)| entry.used).map(|(id, _)| *id);
+        oldest.map(|id| entries.remove(&id));
+    }
+    let used = Instant::now();
+    let entry = entries.entry(*id).or_insert_with(|| Entry { user: user.to_owned(), state: None, used, closed: false });
+    entry.used = used;
+    entry
+}
+
+/// What a bearer token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Token {
+    pub(crate) session: SessionId,
+    pub(crate) user: String,
+    /// Of the user's password, as it was at login.
+    pub(crate) fingerprint: [u8; 8],
+    issued_s: u64,
+}
+
+impl Token {
+    /// A token for a session of `user`, from now on.
+    pub(crate) fn new(session: SessionId, user: impl Into<String>, fingerprint: [u8; 8]) -> Self {
+        Self { session, user: user.into(), fingerprint, issued_s: now_s() }
+    }
+
+    /// The token as clients carry it.
+    pub(crate) fn seal(&self, signer: &Signer) -> String {
+        let mut body = Vec::with_capacity(64 + self.user.len());
+        body.extend_from_slice(&self.session);
+        body.extend_from_slice(&self.fingerprint);
+        body.extend_from_slice(&self.issued_s.to_le_bytes());
+        body.extend_from_slice(self.user.as_bytes());
+        URL_SAFE_NO_PAD.encode(signer.seal(Purpose::Token, body))
+    }
+
+    /// The token that a client sent, or `None` if it is not ours, is too old, or its session was closed.
+    pub(crate) fn open(signer: &Signer, sessions: &Sessions, text: &str) -> Option<Self> {
+        let sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let body = signer.open(Purpose::Token, &sealed)?;
+        let (session, rest) = body.split_first_chunk::<16>()?;
+        let (fingerprint, rest) = rest.split_first_chunk::<8>()?;
+        let (issued, user) = rest.split_first_chunk::<8>()?;
+        let token = Self {
+            session: *session,
+            user: String::from_utf8(user.to_vec()).ok()?,
+            fingerprint: *fingerprint,
+            issued_s: u64::from_le_bytes(*issued),
+        };
+        let young = token.age() <= sessions.lifetime;
+        (!sessions.is_closed(session) && (young || sessions.is_in_use(session))).then_some(token)
+    }
+
+    fn age(&self) -> Duration {
+        Duration::from_secs(now_s().saturating_sub(self.issued_s))
+    }
+
+    /// Whether it is time to hand out a younger one. Clients that keep the old one (Grafana's plug-in
+    /// keeps one for days) are served as long as they use it: see [`Sessions::touch`].
+    pub(crate) fn is_ageing(&self, sessions: &Sessions) -> bool {
+        self.age() * 2 > sessions.lifetime
+    }
+}
+
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn aged(age: Duration) -> Token {
+        let mut token = Token::new([1; 16], "ann", [2; 8]);
+        token.issued_s -= age.as_secs();
+        token
+    }
+
+    #[test]
+    fn a_token_is_read_back_and_a_forged_one_is_not() {
+        let (signer, sessions) = (Signer::new(), Sessions::new(HOUR));
+        let text = aged(Duration::ZERO).seal(&signer);
+        assert_eq!(Token::open(&signer, &sessions, &text).unwrap(), aged(Duration::ZERO));
+        assert!(Token::open(&Signer::new(), &sessions, &text).is_none());
+        assert!(Token::open(&signer, &sessions, "x").is_none());
+    }
+
+    #[test]
+    fn an_old_token_lives_as_long_as_it_is_used() {
+        let (signer, sessions) = (Signer::new(), Sessions::new(HOUR));
+        let old = aged(2 * HOUR);
+        assert!(Token::open(&signer, &sessions, &old.seal(&signer)).is_none());
+        assert!(aged(HOUR * 3 / 4).is_ageing(&sessions) && !aged(HOUR / 4).is_ageing(&sessions));
+        sessions.touch(&old.session, "ann");
+        assert!(Token::open(&signer, &sessions, &old.seal(&signer)).is_some());
+        sessions.close(&old.session, "ann");
+        assert!(Token::open(&signer, &sessions, &old.seal(&signer)).is_none());
+    }
+
+    #[test]
+    fn state_belongs_to_its_user() {
+        let sessions = Sessions::new(HOUR);
+        let fresh = || SessionState { engine: Session::new("ann"), door: DoorOptions::default() };
+        sessions.change(&[1; 16], "ann", fresh, |state| state.engine.catalog = Some("sales".into()));
+        assert_eq!(sessions.load(&[1; 16], "ann").unwrap().engine.catalog.as_deref(), Some("sales"));
+        assert!(sessions.load(&[1; 16], "bob").is_none());
+        sessions.close(&[1; 16], "ann");
+        assert!(sessions.load(&[1; 16], "ann").is_none());
+    }
+}

@@ -1,0 +1,7 @@
+//! The tests of the whole, as one binary: the picture of the house, SQL files, connectors, faults.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
+
+mod architecture;
+mod conformance;
+mod environment;
+mod sql_files;

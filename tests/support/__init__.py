@@ -1,0 +1,1 @@
+"""Servers that tests and benchmarks start and stop: PostgreSQL, meesh, an S3 server that can misbehave."""
