@@ -1,8 +1,8 @@
 # Two commands matter: `make demo` and `make test`. Both install what is missing and leave alone what is there.
 #
 #   make demo [ARGS=--exit]   sample databases, an S3 server and meesh on them; three federated queries
-#   make test                 the whole: lints, SQL files, connectors, real clients and faults
-#   make unit-test k8s-test   the suites of the single crates; the manifests and the image
+#   make test                 everything: lints, every crate, SQL files, real clients, faults, manifests and image
+#   make rust-test            a part of it; the others are lint, client-test and k8s-test
 #   make check                format, lints and licences only
 #   make bench [ARGS=...]     TPC-H over PostgreSQL and S3 beside DuckDB; writes benches/report/
 #   make soak [MINUTES=10]    64 mixed clients; fails on an error or growing memory
@@ -20,7 +20,7 @@ TEST_PYTHON := $(CACHE)/venv/bin/python
 BENCH_PYTHON := $(CACHE)/bench/venv/bin/python
 MINUTES ?= 10
 
-.PHONY: help build demo test lint rust-test unit-test k8s-test client-test check deny bench soak image
+.PHONY: help build demo test lint rust-test client-test k8s-test test-python check deny bench soak image
 
 help:
 	@sed -n '3,9s/^# *//p' Makefile
@@ -33,31 +33,31 @@ demo:
 	@$(MAKE) --no-print-directory build
 	@$(MEESH_BIN) demo $(ARGS)
 
+# Each part stands on what the one before it compiled: the binary of rust-test is the one that the clients meet, and
+# the image compiles only meesh itself again (tests/k8s/test_image.py holds that). Only clippy's pass is its own.
 test:
 	@scripts/install_tools.sh compiler postgresql python
-	@$(MAKE) --no-print-directory lint rust-test client-test
+	@$(MAKE) --no-print-directory lint rust-test client-test k8s-test
 
 lint:
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 
-# The whole house: SQL files, conformance of the connectors, architecture; and the crates everybody stands on.
+# Every crate's own suite, and that of the whole (tests/main.rs): SQL files, conformance, architecture.
 rust-test:
-	cargo test --release --locked -p meesh --test main
-	cargo test --release --locked -p meesh -p meesh-base -p meesh-connector-spi --lib
-
-# Every crate's own suite.
-unit-test:
 	cargo test --release --locked --workspace
 
-client-test: build
-	@scripts/python_env.sh $(CACHE)/venv tests/requirements.txt
+# Real clients of a real server, and faults.
+client-test: build test-python
 	$(TEST_PYTHON) -m pytest -q -ra tests/clients
 
 # The manifests, and the image under containerd and runc.
-k8s-test:
-	@scripts/python_env.sh $(CACHE)/venv tests/requirements.txt tests/k8s/requirements.txt
+k8s-test: test-python
 	$(TEST_PYTHON) -m pytest -q -ra tests/k8s
+
+# One environment for all: two lists of packages would replace each other's at every run.
+test-python:
+	@scripts/python_env.sh $(CACHE)/venv tests/requirements.txt tests/k8s/requirements.txt
 
 check: lint deny
 
@@ -73,8 +73,7 @@ bench:
 
 soak:
 	@scripts/install_tools.sh compiler postgresql python
-	@$(MAKE) --no-print-directory build
-	@scripts/python_env.sh $(CACHE)/venv tests/requirements.txt
+	@$(MAKE) --no-print-directory build test-python
 	$(TEST_PYTHON) tests/clients/soak.py --minutes $(MINUTES)
 
 image:

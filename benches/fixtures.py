@@ -5,19 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
-import pyarrow.fs as pafs
-
-from support.postgres import PASSWORD, Postgres, bin_dir, free_port
+from support.postgres import PASSWORD, Postgres, bin_dir
+from support.real_s3 import S3, Unavailable, minio, minio_program
 from support.s3 import FakeS3
 
 CACHE = Path.home() / ".cache" / "meesh"
 PARQUET_TABLES = ["region", "supplier", "part", "partsupp", "lineitem"]
 POSTGRES_TABLES = ["nation", "customer", "orders", "lineitem"]
-ACCESS_KEY, SECRET_KEY = "demo", "demo-secret"
 
 POSTGRES_DDL = """
 CREATE TABLE nation (n_nationkey bigint PRIMARY KEY, n_name varchar(25) NOT NULL, n_regionkey bigint NOT NULL,
@@ -87,71 +83,15 @@ def copy_table(server: Postgres, table: str, scale: str) -> None:
         raise RuntimeError(f"tpchgen-cli failed for table {table}")
 
 
-class S3:
-    """An S3 endpoint and what it is."""
-
-    def __init__(self, endpoint: str, name: str):
-        self.endpoint, self.name = endpoint, name
-
-
 @contextlib.contextmanager
 def s3(scale: str):
     """MinIO with the Parquet files in the bucket `lake`; without Go, the tests' own sendfile server on the files."""
     files = tpch_parquet(scale)
-    program = minio_program()
-    if program is None:
-        with FakeS3(files) as server:
-            yield S3(server.endpoint, "tests/support/s3.py (sendfile, no signatures: MinIO could not be built)")
-        return
-    port = free_port()
-    folder = CACHE / "bench" / f"minio-sf{scale}"
-    environment = {**os.environ, "MINIO_ROOT_USER": ACCESS_KEY, "MINIO_ROOT_PASSWORD": SECRET_KEY,
-                   "MINIO_BROWSER": "off", "MINIO_UPDATE": "off"}
-    server = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", program, "server", folder, "--quiet", "--address",
-                               f"127.0.0.1:{port}"], env=environment, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL)
     try:
-        endpoint = f"http://127.0.0.1:{port}"
-        wait_for(f"{endpoint}/minio/health/ready", server)
-        upload(endpoint, files / "lake" / "tpch")
-        yield S3(endpoint, "MinIO")
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def minio_program() -> Path | None:
-    """MinIO built from its Go module (its makers publish no binaries any more), cached; None where Go is not there."""
-    program = CACHE / "bin" / "minio"
-    go = shutil.which("go")
-    if program.exists() or go is None:
-        return program if program.exists() else None
-    print("building MinIO from its Go module (some minutes, once)", flush=True)
-    built = subprocess.run([go, "install", "-trimpath", "-ldflags=-s -w", "github.com/minio/minio@latest"],
-                           env={**os.environ, "GOBIN": str(program.parent)}, cwd="/")
-    return program if built.returncode == 0 and program.exists() else None
-
-
-def wait_for(url: str, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=1).close()
-            return
-        except OSError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"no answer from {url}") from None
-            time.sleep(0.05)
-
-
-def upload(endpoint: str, folder: Path) -> None:
-    """Puts the files into s3://lake/tpch/ unless they are there with their size."""
-    host = endpoint.removeprefix("http://")
-    bucket = pafs.S3FileSystem(access_key=ACCESS_KEY, secret_key=SECRET_KEY, endpoint_override=host, scheme="http",
-                               region="us-east-1", allow_bucket_creation=True)
-    bucket.create_dir("lake")
-    for file in sorted(folder.iterdir()):
-        key = f"lake/tpch/{file.name}"
-        there = bucket.get_file_info(key)
-        if there.type != pafs.FileType.File or there.size != file.stat().st_size:
-            pafs.copy_files(str(file), key, source_filesystem=pafs.LocalFileSystem(), destination_filesystem=bucket)
+        minio_program()
+    except Unavailable as reason:
+        with FakeS3(files) as server:
+            yield S3(server.endpoint, f"tests/support/s3.py (sendfile, no signatures: {reason})")
+        return
+    with minio(CACHE / "bench" / f"minio-sf{scale}", files / "lake") as server:
+        yield server

@@ -61,7 +61,9 @@ need_python() {
 need_cargo-deny() {
     PATH="$TOOLS/bin:$PATH" cargo deny --version > /dev/null 2>&1 && return
     say "building cargo-deny $CARGO_DENY (some minutes, once)"
-    CARGO_TARGET_DIR="$(mktemp -d)" cargo install --quiet --locked cargo-deny --version "$CARGO_DENY" --root "$TOOLS"
+    # A build that was cut short goes on where it stopped.
+    CARGO_TARGET_DIR="$TOOLS/target" cargo install --quiet --locked cargo-deny --version "$CARGO_DENY" --root "$TOOLS"
+    rm -rf "$TOOLS/target"
 }
 
 for tool in "$@"; do

@@ -35,6 +35,8 @@ impl FlightDoor {
             tls: settings.tls.clone().map(|files| TlsFiles { certificate: files.certificate, key: files.key }),
             insecure: settings.insecure,
             session: settings.session.clone(),
+            session_secret: settings.session_secret.clone(),
+            session_lifetime: settings.session_lifetime,
             ..FlightServerConfig::default()
         };
         let (ready, listening) = oneshot::channel();

@@ -4,4 +4,5 @@
 mod architecture;
 mod conformance;
 mod environment;
+mod postgres_oracle;
 mod sql_files;

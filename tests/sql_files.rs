@@ -1,5 +1,5 @@
 //! The statements and answers of `tests/slt/*.slt`, on real PostgreSQL and a real S3 server, each file
-//! with pushdown on and with pushdown off.
+//! with pushdown on and with pushdown off. The third oracle is in `postgres_oracle.rs`.
 
 use std::path::PathBuf;
 
@@ -45,7 +45,7 @@ impl AsyncDB for Connection {
     }
 }
 
-fn files() -> Vec<PathBuf> {
+pub(crate) fn files() -> Vec<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/slt");
     let entries = std::fs::read_dir(folder).expect("tests/slt");
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("entry").path()).collect();

@@ -209,7 +209,7 @@ mod tests {
         let hash = bcrypt::hash("right", 8).unwrap();
         std::fs::write(&path, format!("ann:{hash}\n")).unwrap();
         let file = PasswordFile::open(path).unwrap();
-        (folder, Authenticator::new(Some(file), Arc::new(Signer::new())))
+        (folder, Authenticator::new(Some(file), Arc::new(Signer::new(None))))
     }
 
     #[tokio::test]

@@ -1,14 +1,16 @@
 //! One call: who makes it, in which session, and what its response must carry back.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 use meesh_engine::{QueryId, Session, SessionChange};
 use tonic::metadata::MetadataMap;
-use tonic::{Request, Response, Status};
+use tonic::{Response, Status};
 
 use crate::auth::{ANONYMOUS, Authenticator, Credentials};
 use crate::error::{QUERY_ID_HEADER, put, unauthenticated};
 use crate::handle::{Purpose, Signer};
+use crate::listen::{ConnectionId, Peer};
+use crate::parked::Owner;
 use crate::session::{SessionId, SessionState, Sessions, Token};
 use crate::wire_types::WireOptions;
 
@@ -44,12 +46,12 @@ pub(crate) struct Call {
     new_token: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Origin {
     /// By a token or cookie.
     Token,
-    /// Not at all, but its Basic credentials and its connection name one.
-    Connection,
+    /// Not at all, but its Basic credentials and its connection name one, which ends with the connection.
+    Connection(Arc<ConnectionId>),
     /// Not at all: the session begins with this call.
     New,
 }
@@ -60,18 +62,18 @@ impl Call {
     /// # Errors
     /// UNAUTHENTICATED for wrong or missing credentials where they are required, and for a token that
     /// is too old or whose session was closed.
-    pub(crate) async fn begin<T>(request: &Request<T>, callers: &Callers<'_>) -> Result<Self, Status> {
-        let (headers, peer) = (request.metadata(), request.remote_addr());
+    pub(crate) async fn begin(
+        headers: &MetadataMap,
+        peer: Option<&Peer>,
+        callers: &Callers<'_>,
+    ) -> Result<Self, Status> {
         let call = match Credentials::of(headers)? {
             Credentials::Basic { user, password } => {
-                callers.authenticator.check(&user, &password, peer).await?;
+                callers.authenticator.check(&user, &password, peer.map(|peer| peer.address)).await?;
                 let user = if user.is_empty() { ANONYMOUS.to_owned() } else { user };
                 match cookie_token(headers, callers).filter(|token| token.user == user) {
                     Some(token) => Self::of_token(&token, headers, callers),
-                    None => {
-                        let session = connection_session(&user, peer, callers.signer);
-                        Self::new(user, session, Origin::Connection, headers, callers)
-                    }
+                    None => Self::of_connection(user, peer, headers, callers),
                 }
             }
             Credentials::Bearer(text) => match valid_token(&text, callers) {
@@ -104,6 +106,14 @@ impl Call {
         let mut call = Self::new(user.to_owned(), session, Origin::New, headers, callers);
         call.new_token = Some(Token::new(session, user, fingerprint).seal(callers.signer));
         Ok(call)
+    }
+
+    /// Clients that send a password with every call and keep no token have one session a connection.
+    fn of_connection(user: String, peer: Option<&Peer>, headers: &MetadataMap, callers: &Callers<'_>) -> Self {
+        let connection = peer.map_or_else(|| Arc::new(rand::random()), |peer| Arc::clone(&peer.connection));
+        let digest = callers.signer.digest(Purpose::Connection, &[user.as_bytes(), connection.as_slice()]);
+        let session = digest.first_chunk().copied().unwrap_or_default();
+        Self::new(user, session, Origin::Connection(connection), headers, callers)
     }
 
     fn of_token(token: &Token, headers: &MetadataMap, callers: &Callers<'_>) -> Self {
@@ -148,6 +158,11 @@ impl Call {
         if self.origin == Origin::New { Vec::new() } else { self.session.to_vec() }
     }
 
+    /// Whose the queries are that wait for this call's client.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner { user: self.user.clone(), session: self.binding() }
+    }
+
     /// Applies what a statement changed to the stored session, for the calls to come.
     pub(crate) fn apply(&self, changes: &[SessionChange], sessions: &Sessions) {
         if !changes.is_empty() {
@@ -157,7 +172,11 @@ impl Call {
 
     /// Changes the stored session, for the calls to come.
     pub(crate) fn change<R>(&self, sessions: &Sessions, change: impl FnOnce(&mut SessionState) -> R) -> R {
-        sessions.change(&self.session, &self.user, || sessions.fresh(&self.user), change)
+        let result = sessions.change(&self.session, &self.user, || sessions.fresh(&self.user), change);
+        if let Origin::Connection(connection) = &self.origin {
+            sessions.tie(&self.session, connection);
+        }
+        result
     }
 
     /// Ends the session. Without logins there is nothing to protect, so nothing is remembered.
@@ -207,13 +226,6 @@ fn cookie_token(headers: &MetadataMap, callers: &Callers<'_>) -> Option<Token> {
         .find_map(|(_, text)| valid_token(text.trim_matches('"'), callers))
 }
 
-/// Clients that send a password with every call and keep no token have one session a connection.
-fn connection_session(user: &str, peer: Option<SocketAddr>, signer: &Signer) -> SessionId {
-    let peer = peer.map(|peer| peer.to_string()).unwrap_or_default();
-    let digest = signer.digest(Purpose::Connection, &[user.as_bytes(), peer.as_bytes()]);
-    digest.first_chunk().copied().unwrap_or_default()
-}
-
 fn apply_headers(state: &mut SessionState, headers: &MetadataMap) {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(agent) = text("user-agent") {
@@ -243,22 +255,35 @@ mod tests {
         authenticator: Authenticator,
         sessions: Sessions,
         signer: Arc<Signer>,
+        connection: Peer,
     }
 
     impl Desk {
         fn open() -> Self {
-            let signer = Arc::new(Signer::new());
+            let signer = Arc::new(Signer::new(None));
             let authenticator = Authenticator::new(None, Arc::clone(&signer));
-            Self { authenticator, sessions: Sessions::new(Duration::from_secs(3600)), signer }
+            let sessions = Sessions::new(Duration::from_secs(3600));
+            Self { authenticator, sessions, signer, connection: Self::connection() }
         }
 
         async fn call(&self, headers: &[(&'static str, &str)]) -> Call {
-            let mut request = Request::new(());
+            self.call_over(&self.connection, headers).await
+        }
+
+        async fn call_over(&self, peer: &Peer, headers: &[(&'static str, &str)]) -> Call {
+            let mut metadata = MetadataMap::new();
             for (name, value) in headers {
-                put(request.metadata_mut(), name, value);
+                put(&mut metadata, name, value);
             }
-            let Desk { authenticator, sessions, signer } = self;
-            Call::begin(&request, &Callers { authenticator, sessions, signer }).await.unwrap()
+            Call::begin(&metadata, Some(peer), &self.callers()).await.unwrap()
+        }
+
+        fn callers(&self) -> Callers<'_> {
+            Callers { authenticator: &self.authenticator, sessions: &self.sessions, signer: &self.signer }
+        }
+
+        fn connection() -> Peer {
+            Peer::new("192.0.2.1:1".parse().unwrap())
         }
     }
 
@@ -288,8 +313,21 @@ mod tests {
         assert_eq!(call.user, "ann");
         call.change(&desk.sessions, |state| state.engine.schema = Some("public".into()));
         assert_eq!(desk.call(&basic).await.state.engine.schema.as_deref(), Some("public"));
-        call.close(&Callers { authenticator: &desk.authenticator, sessions: &desk.sessions, signer: &desk.signer });
+        call.close(&desk.callers());
         assert_eq!(desk.call(&basic).await.state.engine.schema, None);
+    }
+
+    #[tokio::test]
+    async fn what_a_connection_set_is_not_seen_by_the_next_one_of_its_address() {
+        let desk = Desk::open();
+        let basic = [("authorization", "Basic YW5uOg==")];
+        let first = Desk::connection();
+        let call = desk.call_over(&first, &basic).await;
+        call.change(&desk.sessions, |state| state.engine.schema = Some("public".into()));
+        assert_eq!(desk.call_over(&Desk::connection(), &basic).await.state.engine.schema, None);
+        drop((first, call));
+        desk.sessions.sweep();
+        assert_eq!(desk.sessions.count(), 0);
     }
 
     #[tokio::test]

@@ -3,6 +3,9 @@
 //! HTTP/2 flushes after every frame of 16 KiB; on the way through the kernel four of them in one write
 //! cost little more than one. So a flush that follows new bytes is put off until the connection's task
 //! runs again, which it does at once: by then the task has either written more or has nothing to write.
+//!
+//! Only HTTP/2 may stand above it, which flushes whenever it runs. A TLS handshake flushes once and waits
+//! for the answer: through here it would wait for ever.
 
 use std::io;
 use std::pin::Pin;

@@ -3,69 +3,30 @@
 //! tonic's generated service would first gather a message's buffers into one body and then copy that
 //! body (apache/arrow-rs#6670); here each byte is copied once. Every other method takes the generated way.
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use arrow_flight::Ticket;
-use arrow_flight::flight_service_server::FlightServiceServer;
 use bytes::BufMut;
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 use tonic::body::Body;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::codegen::{BoxFuture, Service, http};
-use tonic::server::{Grpc, NamedService, ServerStreamingService};
+use tonic::codegen::{BoxFuture, http};
+use tonic::server::{Grpc, ServerStreamingService};
 use tonic::{Request, Response, Status};
 
 use crate::encode::{WireMessage, WireStream};
+use crate::routes::REQUEST_BYTES_MAX;
 use crate::service::Door;
-
-/// Requests: statements and bound parameters.
-const DECODE_BYTES_MAX: usize = 16 << 20;
-const DO_GET: &str = "/arrow.flight.protocol.FlightService/DoGet";
 
 // Fields of FlightData (format/Flight.proto).
 const DATA_HEADER: u32 = 2;
 const DATA_BODY: u32 = 1000;
 
-/// The Flight service as a tower service.
-#[derive(Clone)]
-pub(crate) struct FlightRoutes {
-    door: Arc<Door>,
-    generated: FlightServiceServer<Door>,
-}
-
-impl FlightRoutes {
-    pub(crate) fn new(door: Arc<Door>) -> Self {
-        let generated = FlightServiceServer::from_arc(Arc::clone(&door)).max_decoding_message_size(DECODE_BYTES_MAX);
-        Self { door, generated }
-    }
-}
-
-impl NamedService for FlightRoutes {
-    const NAME: &'static str = "arrow.flight.protocol.FlightService";
-}
-
-impl Service<http::Request<Body>> for FlightRoutes {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<Self::Response, Infallible>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        if request.uri().path() != DO_GET {
-            return self.generated.call(request);
-        }
-        let door = Arc::clone(&self.door);
-        Box::pin(async move {
-            let mut grpc = Grpc::new(DataCodec).max_decoding_message_size(DECODE_BYTES_MAX);
-            Ok(grpc.server_streaming(DoGet(door), request).await)
-        })
-    }
+/// Answers DoGet. The request holds its [`crate::call::Call`], as for any other method.
+pub(crate) async fn do_get(door: Arc<Door>, request: http::Request<Body>) -> http::Response<Body> {
+    let mut grpc = Grpc::new(DataCodec).max_decoding_message_size(REQUEST_BYTES_MAX);
+    grpc.server_streaming(DoGet(door), request).await
 }
 
 struct DoGet(Arc<Door>);

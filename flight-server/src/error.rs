@@ -11,8 +11,8 @@ pub(crate) const ERROR_CODE_HEADER: &str = "x-meesh-error-code";
 /// Trailer with the name of the error's kind.
 pub(crate) const ERROR_KIND_HEADER: &str = "x-meesh-error-kind";
 
-/// Longest message: it travels in a header, and clients limit the size of headers.
-const MESSAGE_BYTES_MAX: usize = 3000;
+/// Longest message as it travels: percent-encoded in a header. JDBC takes 8 KiB of headers in all.
+const ENCODED_BYTES_MAX: usize = 6000;
 
 /// One row a kind of error.
 const CODES: &[(ErrorKind, Code)] = &[
@@ -34,7 +34,7 @@ pub(crate) fn status(error: &Error, query: Option<&QueryId>) -> Status {
     let code = CODES.iter().find(|(kind, _)| *kind == error.kind()).map_or(Code::Internal, |(_, code)| *code);
     let query = query.or(error.query());
     let name = error.code().unwrap_or(error.kind().name());
-    let mut text = one_line(&format!("{name}: {error}"), MESSAGE_BYTES_MAX);
+    let mut text = one_line(&format!("{name}: {error}"), ENCODED_BYTES_MAX);
     if let Some(query) = query {
         text.push_str(&format!(" [query {query}]"));
     }
@@ -51,7 +51,7 @@ pub(crate) fn status(error: &Error, query: Option<&QueryId>) -> Status {
 pub(crate) fn refuse(code: Code, name: &'static str, message: impl AsRef<str>) -> Status {
     let mut trailers = MetadataMap::new();
     put(&mut trailers, ERROR_CODE_HEADER, name);
-    Status::with_metadata(code, one_line(&format!("{name}: {}", message.as_ref()), MESSAGE_BYTES_MAX), trailers)
+    Status::with_metadata(code, one_line(&format!("{name}: {}", message.as_ref()), ENCODED_BYTES_MAX), trailers)
 }
 
 /// A command or action that this server does not have.
@@ -71,7 +71,11 @@ pub(crate) fn unauthenticated(what: impl AsRef<str>) -> Status {
 
 /// A handle that was never given out, or to somebody else, or is used up. Which of these is not said.
 pub(crate) fn unknown_handle(what: &str) -> Status {
-    refuse(Code::NotFound, "HANDLE_NOT_FOUND", format!("{what} is unknown, expired, used up or not yours"))
+    refuse(
+        Code::NotFound,
+        "HANDLE_NOT_FOUND",
+        format!("{what} is unknown, expired, used up, of an earlier start of the server, or not yours"),
+    )
 }
 
 /// The answer to new queries while the server stops: clients may try again, elsewhere or later.
@@ -90,21 +94,29 @@ pub(crate) fn put(headers: &mut MetadataMap, name: &'static str, value: &str) {
     }
 }
 
-/// `text` without line breaks and control characters, cut at `bytes_max`.
-fn one_line(text: &str, bytes_max: usize) -> String {
-    let mut line = String::with_capacity(text.len().min(bytes_max));
+/// `text` without line breaks and control characters, cut at the character that does not fit into
+/// `encoded_max` bytes once encoded.
+fn one_line(text: &str, encoded_max: usize) -> String {
+    let mut line = String::with_capacity(text.len().min(encoded_max));
+    let mut encoded = 0;
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-        if line.len() > bytes_max {
-            line.truncate(line.floor_char_boundary(bytes_max));
-            line.push('…');
-            break;
+        let gap = if line.is_empty() { "" } else { " " };
+        for character in gap.chars().chain(word.chars()) {
+            encoded += encoded_len(character);
+            if encoded > encoded_max {
+                line.push('…');
+                return line;
+            }
+            line.push(character);
         }
     }
     line
+}
+
+/// The bytes that tonic makes of a character in a `grpc-message`. It encodes more than gRPC asks for.
+fn encoded_len(character: char) -> usize {
+    let is_plain = character.is_ascii_graphic() && !"\"#%<>`?{}".contains(character);
+    if is_plain { 1 } else { 3 * character.len_utf8() }
 }
 
 #[cfg(test)]
@@ -138,9 +150,18 @@ mod tests {
     }
 
     #[test]
-    fn long_messages_are_cut_between_characters() {
-        let line = one_line(&"ä".repeat(4000), 3001);
-        assert!(line.len() <= 3001 + '…'.len_utf8());
-        assert!(line.ends_with("ä…"));
+    fn long_messages_are_cut_between_characters_to_what_a_header_takes() {
+        for text in ["ä", "%", "\"", "x", "y ", "🦀"] {
+            let status = refuse(Code::NotFound, "NAME", text.repeat(9000));
+            let header =
+                status.clone().into_http::<tonic::body::Body>().headers().get("grpc-message").cloned().unwrap();
+            assert!(
+                (ENCODED_BYTES_MAX - 20..ENCODED_BYTES_MAX + 20).contains(&header.len()),
+                "{text}: {}",
+                header.len()
+            );
+            assert!(status.message().trim_end_matches('…').trim_end().ends_with(text.trim()), "{status}");
+        }
+        assert_eq!(one_line("short\n\tand  sweet", 100), "short and sweet");
     }
 }

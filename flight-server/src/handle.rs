@@ -1,11 +1,16 @@
-//! What clients carry for us: tickets, prepared statements and session tokens, each sealed with a MAC
-//! under a key that is drawn at every start. Nothing in them is secret; nothing in them can be altered.
+//! What clients carry for us: tickets, prepared statements and session tokens, each sealed with a MAC.
+//! Nothing in them is secret; nothing in them can be altered.
+//!
+//! Tickets and prepared statements name what this process holds: their key is drawn at every start, so
+//! that those of an earlier process are told as unknown. A token names a user, who outlives the process:
+//! its key may be configured, and then a client stays logged in when the server restarts.
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
+use meesh_base::Secret;
 use meesh_engine::QueryId;
 use prost::Message;
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use tonic::Status;
 
 use crate::error::unknown_handle;
@@ -14,9 +19,10 @@ use crate::wire_types::WireOptions;
 const MAC_BYTES: usize = 32;
 
 /// What a sealed text is for. A seal made for one purpose does not open for another.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Purpose {
+    /// Tokens, and the passwords that they stand for: under the key that may outlive the process.
     Token = 1,
     Ticket = 2,
     Prepared = 3,
@@ -26,19 +32,25 @@ pub(crate) enum Purpose {
     Connection = 5,
 }
 
+type Key = [u8; 64];
+
 /// Seals and opens.
 pub(crate) struct Signer {
-    key: [u8; 64],
+    /// Of this process.
+    key: Key,
+    /// Of tokens.
+    token_key: Key,
 }
 
 impl Signer {
-    /// A signer with a fresh key.
-    pub(crate) fn new() -> Self {
-        Self { key: rand::random() }
+    /// A signer with fresh keys; that of tokens follows from `secret`, if there is one.
+    pub(crate) fn new(secret: Option<&Secret>) -> Self {
+        Self { key: rand::random(), token_key: secret.map_or_else(rand::random, token_key) }
     }
 
     fn begin(&self, purpose: Purpose) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new((&self.key).into());
+        let key = if purpose == Purpose::Token { &self.token_key } else { &self.key };
+        let mut mac = Hmac::<Sha256>::new(key.into());
         mac.update(&[purpose as u8]);
         mac
     }
@@ -68,6 +80,13 @@ impl Signer {
         mac.update(body);
         mac.verify_slice(seal).ok().map(|()| body)
     }
+}
+
+/// The secret may be of any length; a hash of it is as good a key.
+fn token_key(secret: &Secret) -> Key {
+    let mut key = [0; 64];
+    key.iter_mut().zip(Sha256::digest(secret.expose())).for_each(|(to, from)| *to = from);
+    key
 }
 
 /// What the ticket of a planned query says.
@@ -146,18 +165,29 @@ mod tests {
 
     #[test]
     fn a_handle_opens_for_its_owner_only() {
-        let signer = Signer::new();
+        let signer = Signer::new(None);
         let handle = prepared().seal(&signer);
         assert_eq!(PreparedBody::open(&signer, &handle, "ann", b"s1").unwrap(), prepared());
         assert!(PreparedBody::open(&signer, &handle, "bob", b"s1").is_err());
         assert!(PreparedBody::open(&signer, &handle, "ann", b"s2").is_err());
-        assert!(PreparedBody::open(&Signer::new(), &handle, "ann", b"s1").is_err());
+        assert!(PreparedBody::open(&Signer::new(None), &handle, "ann", b"s1").is_err());
         assert!(TicketBody::open(&signer, &handle, "ann").is_err());
     }
 
     #[test]
+    fn a_secret_makes_tokens_outlive_the_process_and_nothing_else() {
+        let signer = |text: &str| Signer::new(Some(&Secret::new(text)));
+        let (before, after) = (signer("one secret"), signer("one secret"));
+        let token = before.seal(Purpose::Token, b"ann".to_vec());
+        assert_eq!(after.open(Purpose::Token, &token), Some(b"ann".as_slice()));
+        assert_eq!(signer("another").open(Purpose::Token, &token), None);
+        let refused = PreparedBody::open(&after, &prepared().seal(&before), "ann", b"s1").unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::NotFound);
+    }
+
+    #[test]
     fn every_flipped_bit_is_refused() {
-        let signer = Signer::new();
+        let signer = Signer::new(None);
         let handle = prepared().seal(&signer);
         for bit in 0..handle.len() * 8 {
             let mut forged = handle.to_vec();
@@ -169,7 +199,7 @@ mod tests {
 
     #[test]
     fn parts_of_a_digest_do_not_run_together() {
-        let signer = Signer::new();
+        let signer = Signer::new(None);
         assert_ne!(signer.digest(Purpose::Password, &[b"ab", b"c"]), signer.digest(Purpose::Password, &[b"a", b"bc"]));
     }
 }

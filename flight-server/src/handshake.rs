@@ -12,6 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::auth::Credentials;
 use crate::call::Call;
 use crate::error::malformed;
+use crate::listen::Peer;
 use crate::service::Door;
 
 /// How long a client that sent no header may take to send a payload.
@@ -24,25 +25,23 @@ pub(crate) async fn handshake(
     request: Request<Streaming<HandshakeRequest>>,
 ) -> Result<Response<HandshakeResponse>, Status> {
     let callers = door.callers();
+    let peer = Peer::of(request.extensions()).cloned();
+    let address = peer.as_ref().map(|peer| peer.address);
     let call = match Credentials::of(request.metadata())? {
         Credentials::Basic { user, password } => {
-            door.authenticator.check(&user, &password, request.remote_addr()).await?;
+            door.authenticator.check(&user, &password, address).await?;
             Call::begin_session(&user, request.metadata(), &callers)?
         }
         // A token from an earlier login (JDBC `token`, ODBC TOKEN) is good for another connection.
-        Credentials::Bearer(_) => Call::begin(&request, &callers).await?,
+        Credentials::Bearer(_) => Call::begin(request.metadata(), peer.as_ref(), &callers).await?,
         Credentials::None => {
-            let (headers, peer) = (request.metadata().clone(), request.remote_addr());
+            let headers = request.metadata().clone();
             match first_payload(request.into_inner()).await? {
                 Some(BasicAuth { username, password }) => {
-                    door.authenticator.check(&username, &password, peer).await?;
+                    door.authenticator.check(&username, &password, address).await?;
                     Call::begin_session(&username, &headers, &callers)?
                 }
-                None => {
-                    let mut request = Request::new(());
-                    *request.metadata_mut() = headers;
-                    Call::begin(&request, &callers).await?
-                }
+                None => Call::begin(&headers, peer.as_ref(), &callers).await?,
             }
         }
     };

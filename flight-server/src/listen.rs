@@ -14,9 +14,8 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;
-use tonic::transport::server::{Connected, TcpConnectInfo};
-
-use crate::coalesce::Coalesced;
+use tonic::codegen::http::Extensions;
+use tonic::transport::server::{Connected, TlsConnectInfo};
 
 /// A client's first bytes: HTTP/2's preface, or the beginning of a TLS greeting.
 const GREETING_BYTES: usize = 24;
@@ -39,25 +38,47 @@ impl Default for ConnectionLimits {
     }
 }
 
+/// The name of one accepted connection.
+pub(crate) type ConnectionId = [u8; 16];
+
+/// The client's end of a connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    /// Drawn at random, because addresses come again; nobody holds it once the connection is closed.
+    pub(crate) connection: Arc<ConnectionId>,
+}
+
+impl Peer {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self { address, connection: Arc::new(rand::random()) }
+    }
+
+    /// Whose request it is, by what the server noted in it.
+    pub(crate) fn of(extensions: &Extensions) -> Option<&Self> {
+        extensions.get().or_else(|| extensions.get::<TlsConnectInfo<Self>>().map(TlsConnectInfo::get_ref))
+    }
+}
+
 /// The connections that `listener` accepts. One above the limits is closed at once, and one whose client
 /// says nothing for `greeting_wait` fails.
 pub(crate) fn connections(
     listener: TcpListener,
     limits: ConnectionLimits,
     greeting_wait: Duration,
-) -> impl Stream<Item = io::Result<Coalesced<Connection>>> + Send {
+) -> impl Stream<Item = Connection> + Send {
     let open = Arc::new(Open { limits, addresses: Mutex::default() });
     futures::stream::unfold((listener, open), move |(listener, open)| async move {
         loop {
             match listener.accept().await {
-                Ok((socket, peer)) => match open.admit(peer) {
+                Ok((socket, address)) => match open.admit(address) {
                     Some(place) => {
                         // Without it, the last segment of every answer waits for an acknowledgement.
                         drop(socket.set_nodelay(true));
-                        let connection = Connection::new(socket, place, greeting_wait);
-                        return Some((Ok(Coalesced::new(connection)), (listener, open)));
+                        let connection = Connection::new(socket, Peer::new(address), place, greeting_wait);
+                        return Some((connection, (listener, open)));
                     }
-                    None => tracing::warn!(%peer, "connection refused: too many are open"),
+                    None => tracing::warn!(%address, "connection refused: too many are open"),
                 },
                 Err(error) => {
                     tracing::warn!(%error, "connection not accepted");
@@ -114,6 +135,7 @@ impl Drop for Place {
 /// A connection that fails if its client does not begin to speak.
 pub(crate) struct Connection {
     socket: TcpStream,
+    peer: Peer,
     greeting: Option<Greeting>,
     _place: Place,
 }
@@ -124,17 +146,17 @@ struct Greeting {
 }
 
 impl Connection {
-    fn new(socket: TcpStream, place: Place, greeting_wait: Duration) -> Self {
+    fn new(socket: TcpStream, peer: Peer, place: Place, greeting_wait: Duration) -> Self {
         let greeting = Greeting { until: Box::pin(tokio::time::sleep(greeting_wait)), received: 0 };
-        Self { socket, greeting: Some(greeting), _place: place }
+        Self { socket, peer, greeting: Some(greeting), _place: place }
     }
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.socket.connect_info()
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
     }
 }
 
@@ -213,12 +235,12 @@ mod tests {
         let mut buffer = [0; 64];
 
         let _silent = TcpStream::connect(address).await.unwrap();
-        let mut accepted = connections.next().await.unwrap().unwrap();
+        let mut accepted = connections.next().await.unwrap();
         assert_eq!(accepted.read(&mut buffer).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
 
         let mut speaking = TcpStream::connect(address).await.unwrap();
         speaking.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-        let mut accepted = connections.next().await.unwrap().unwrap();
+        let mut accepted = connections.next().await.unwrap();
         accepted.read_exact(&mut buffer[..24]).await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(futures::poll!(Box::pin(accepted.read(&mut buffer))).is_pending());

@@ -12,8 +12,20 @@ const PARKED_MAX: usize = 256;
 /// Clients that keep no token share one owner.
 const PARKED_SHARED_MAX: usize = 2048;
 
-/// User and session.
-type Owner = (String, Vec<u8>);
+/// Whose a waiting query is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Owner {
+    pub(crate) user: String,
+    /// Empty for a client that keeps no token.
+    pub(crate) session: Vec<u8>,
+}
+
+impl Owner {
+    /// Whether all of the user's clients that keep no token are this one owner.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.session.is_empty()
+    }
+}
 
 /// The waiting queries of every session, oldest first.
 #[derive(Default)]
@@ -22,10 +34,10 @@ pub(crate) struct Parked(Mutex<HashMap<Owner, VecDeque<QueryId>>>);
 impl Parked {
     /// Notes a query that was just parked.
     pub(crate) fn add(&self, engine: &Engine, call: &Call, id: &QueryId) {
-        let session = call.binding();
-        let limit = if session.is_empty() { PARKED_SHARED_MAX } else { PARKED_MAX };
+        let owner = call.owner();
+        let limit = if owner.is_shared() { PARKED_SHARED_MAX } else { PARKED_MAX };
         let mut owners = self.0.lock();
-        let waiting = owners.entry((call.user.clone(), session)).or_default();
+        let waiting = owners.entry(owner).or_default();
         waiting.push_back(id.clone());
         if waiting.len() > limit {
             waiting.retain(|id| engine.is_parked(id, &call.user));
@@ -40,7 +52,7 @@ impl Parked {
 
     /// Notes a query that was claimed.
     pub(crate) fn forget(&self, user: &str, session: &[u8], id: &QueryId) {
-        let owner = (user.to_owned(), session.to_vec());
+        let owner = Owner { user: user.to_owned(), session: session.to_vec() };
         let mut owners = self.0.lock();
         if let Some(waiting) = owners.get_mut(&owner) {
             waiting.retain(|waiting| waiting != id);
@@ -52,8 +64,8 @@ impl Parked {
 
     /// Forgets queries that the engine has freed.
     pub(crate) fn sweep(&self, engine: &Engine) {
-        self.0.lock().retain(|(user, _), waiting| {
-            waiting.retain(|id| engine.is_parked(id, user));
+        self.0.lock().retain(|owner, waiting| {
+            waiting.retain(|id| engine.is_parked(id, &owner.user));
             !waiting.is_empty()
         });
     }

@@ -4,15 +4,12 @@
 //! PBKDF2 hash (Trino's other format) is skipped with a warning.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
 
 use meesh_engine::{Error, Result};
-use parking_lot::Mutex;
 
-/// How often the file's time stamp is looked at.
-const CHECK_EVERY: Duration = Duration::from_secs(1);
+use crate::followed::Followed;
 
 /// Trino refuses cheaper hashes, too.
 const COST_MIN: u32 = 8;
@@ -20,25 +17,14 @@ const COST_MIN: u32 = 8;
 pub(crate) type Users = HashMap<String, String>;
 
 /// A password file that is followed as it changes.
-#[derive(Debug, Clone)]
-pub struct PasswordFile {
-    path: PathBuf,
-    loaded: Arc<Mutex<Loaded>>,
-}
+#[derive(Clone)]
+pub struct PasswordFile(Arc<Followed<Users>>);
 
-struct Loaded {
-    users: Arc<Users>,
-    stamp: Stamp,
-    checked: Instant,
-}
-
-impl std::fmt::Debug for Loaded {
+impl std::fmt::Debug for PasswordFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} users", self.users.len())
+        write!(f, "{} users", self.users().len())
     }
 }
-
-type Stamp = Option<(SystemTime, u64)>;
 
 impl PasswordFile {
     /// Reads the file.
@@ -46,46 +32,27 @@ impl PasswordFile {
     /// # Errors
     /// `InvalidQuery` naming the file and, for a line that is no `user:hash`, the line.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
-        let path = path.into();
-        let stamp = stamp(&path);
-        let users = Arc::new(read(&path)?);
-        Ok(Self { path, loaded: Arc::new(Mutex::new(Loaded { users, stamp, checked: Instant::now() })) })
+        Ok(Self(Arc::new(Followed::open("password file", vec![path.into()], read)?)))
     }
 
     /// The users as the file has them now.
     pub(crate) fn users(&self) -> Arc<Users> {
-        let mut loaded = self.loaded.lock();
-        if loaded.checked.elapsed() >= CHECK_EVERY {
-            loaded.checked = Instant::now();
-            let stamp = stamp(&self.path);
-            if stamp != loaded.stamp {
-                loaded.stamp = stamp;
-                match read(&self.path) {
-                    Ok(users) => {
-                        tracing::info!(file = %self.path.display(), users = users.len(), "password file read again");
-                        loaded.users = Arc::new(users);
-                    }
-                    Err(error) => tracing::warn!(%error, "password file is broken; the users read before stay"),
-                }
-            }
-        }
-        Arc::clone(&loaded.users)
+        self.0.get()
     }
 }
 
-fn stamp(path: &Path) -> Stamp {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
-}
-
-fn read(path: &Path) -> Result<Users> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Error::invalid_query(format!("password file \"{shown}\" cannot be read: {error}")))?;
-    parse(&text).map_err(|(line, what)| {
-        Error::invalid_query(format!("password file \"{shown}\", line {line}: {what}"))
-            .with_hint("write lines with `htpasswd -B -C 10 FILE USER`")
-    })
+fn read(files: &[PathBuf]) -> Result<Users> {
+    let mut users = Users::new();
+    for file in files {
+        let shown = file.display();
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Error::invalid_query(format!("password file \"{shown}\" cannot be read: {error}")))?;
+        users.extend(parse(&text).map_err(|(line, what)| {
+            Error::invalid_query(format!("password file \"{shown}\", line {line}: {what}"))
+                .with_hint("write lines with `htpasswd -B -C 10 FILE USER`")
+        })?);
+    }
+    Ok(users)
 }
 
 fn parse(text: &str) -> Result<Users, (usize, String)> {
@@ -159,13 +126,11 @@ mod tests {
         let path = folder.path().join("password.db");
         std::fs::write(&path, format!("ann:{HASH}\n")).unwrap();
         let file = PasswordFile::open(&path).unwrap();
-        let expire = || file.loaded.lock().checked = Instant::now().checked_sub(CHECK_EVERY).unwrap();
         std::fs::write(&path, format!("ann:{HASH}\nbob:{HASH}\n")).unwrap();
-        assert_eq!(file.users().len(), 1);
-        expire();
+        file.0.expire();
         assert_eq!(file.users().len(), 2);
         std::fs::write(&path, "nonsense").unwrap();
-        expire();
+        file.0.expire();
         assert_eq!(file.users().len(), 2);
     }
 }

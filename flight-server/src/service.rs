@@ -1,4 +1,4 @@
-//! The Flight service: finds out who calls, reads the command, and hands it to its module.
+//! The Flight service: reads the command and hands it to its module.
 //!
 //! No SQL is looked at here and no rows are kept: a planned query waits in the engine under its id, and
 //! the ticket names it.
@@ -14,7 +14,7 @@ use arrow_flight::{
 };
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use meesh_engine::Engine;
+use meesh_engine::{Engine, Error};
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -22,10 +22,10 @@ use crate::auth::Authenticator;
 use crate::call::{Call, Callers};
 use crate::delivery::Deliveries;
 use crate::encode::{WireStream, schema_message};
-use crate::error::{malformed, unsupported};
+use crate::error::{malformed, status, unsupported};
 use crate::handle::Signer;
 use crate::parked::Parked;
-use crate::poll::Polls;
+use crate::polled::Polls;
 use crate::prepared::Bindings;
 use crate::session::Sessions;
 use crate::wire_types::wire_schema;
@@ -48,16 +48,12 @@ impl Door {
         Callers { authenticator: &self.authenticator, sessions: &self.sessions, signer: &self.signer }
     }
 
-    async fn call<T>(&self, request: &Request<T>) -> Result<Call, Status> {
-        Call::begin(request, &self.callers()).await
-    }
-
     /// DoGet, as `codec.rs` calls it.
     ///
     /// # Errors
     /// NOT_FOUND for a ticket that was used, has expired, or is another user's.
     pub(crate) async fn stream_ticket(&self, request: Request<Ticket>) -> Result<Response<WireStream>, Status> {
-        let call = self.call(&request).await?;
+        let call = caller(&request)?;
         match read_command(&request.get_ref().ticket)? {
             Command::TicketStatementQuery(ticket) => statement::stream(self, &call, &ticket.statement_handle).await,
             command => Ok(call.respond(metadata::stream(self, &call, command).await?)),
@@ -101,6 +97,12 @@ pub(crate) fn unsupported_command(command: &Command) -> Status {
     }
 }
 
+/// Who makes a request: found out by `routes.rs`, before the message was read.
+fn caller<T>(request: &Request<T>) -> Result<Arc<Call>, Status> {
+    let call = request.extensions().get::<Arc<Call>>();
+    call.cloned().ok_or_else(|| status(&Error::internal("nobody found out who calls"), None))
+}
+
 type Answers<T> = BoxStream<'static, Result<T, Status>>;
 
 fn one<T: Send + 'static>(answer: T) -> Answers<T> {
@@ -126,12 +128,12 @@ impl FlightService for Door {
     }
 
     async fn list_flights(&self, request: Request<Criteria>) -> Result<Response<Self::ListFlightsStream>, Status> {
-        let call = self.call(&request).await?;
+        let call = caller(&request)?;
         Ok(call.respond(futures::stream::empty().boxed()))
     }
 
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<FlightInfo>, Status> {
-        let call = self.call(&request).await?;
+        let call = caller(&request)?;
         let descriptor = request.into_inner();
         match read_command(&descriptor.cmd)? {
             Command::CommandStatementQuery(command) => statement::info(self, &call, command, descriptor).await,
@@ -143,12 +145,12 @@ impl FlightService for Door {
     }
 
     async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<PollInfo>, Status> {
-        let call = self.call(&request).await?;
+        let call = caller(&request)?;
         poll::poll(self, &call, request.into_inner()).await
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
-        let call = self.call(&request).await?;
+        let call = caller(&request)?;
         let schema = self.schema_of(&call, request.get_ref()).await?;
         let wire = wire_schema(&schema, call.wire());
         Ok(call.respond(SchemaResult { schema: schema_message(&wire)? }))
@@ -161,7 +163,7 @@ impl FlightService for Door {
     }
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {
-        let call = self.call(&request).await?;
+        let call = caller(&request)?;
         let result = update::put(self, &call, request.into_inner()).await?;
         Ok(call.respond(one(result)))
     }
@@ -170,18 +172,18 @@ impl FlightService for Door {
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoExchangeStream>, Status> {
-        self.call(&request).await?;
+        caller(&request)?;
         Err(unsupported("DoExchange is not supported"))
     }
 
     async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
-        let call = self.call(&request).await?;
+        let call = caller(&request)?;
         let result = action::act(self, &call, request.get_ref()).await?;
         Ok(call.respond(futures::stream::iter(result.map(Ok)).boxed()))
     }
 
     async fn list_actions(&self, request: Request<Empty>) -> Result<Response<Self::ListActionsStream>, Status> {
-        let call = self.call(&request).await?;
+        let call = caller(&request)?;
         Ok(call.respond(futures::stream::iter(action::listed().map(Ok)).boxed()))
     }
 }

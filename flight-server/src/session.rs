@@ -1,9 +1,11 @@
 //! Sessions: what a client set between its calls, found again by the token it carries.
 //!
 //! A token names a session and its user and is valid by its seal alone; the table holds only sessions
-//! in which something was set, so that a client that drops its token costs nothing.
+//! in which something was set or whose token is old, so that a client that drops its token costs nothing.
+//! To a table that does not know it, also that of a server which was started again, a session is as new.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -12,9 +14,13 @@ use meesh_engine::Session;
 use parking_lot::Mutex;
 
 use crate::handle::{Purpose, Signer};
+use crate::listen::ConnectionId;
 
 /// Past this many the session that was used longest ago is forgotten.
 const SESSIONS_MAX: usize = 100_000;
+
+/// Use is noted once a token has lived this part of a session's lifetime.
+const FRESH_PART: u32 = 24;
 
 /// The name of a session.
 pub(crate) type SessionId = [u8; 16];
@@ -43,6 +49,14 @@ struct Entry {
     state: Option<SessionState>,
     used: Instant,
     closed: bool,
+    /// The session ends with this connection.
+    connection: Option<Weak<ConnectionId>>,
+}
+
+impl Entry {
+    fn is_cut_off(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.strong_count() == 0)
+    }
 }
 
 /// Every session that is not as new.
@@ -60,8 +74,18 @@ impl Sessions {
 
     /// The same, new sessions starting as `template` but for its user.
     pub(crate) fn starting_as(mut self, template: Session) -> Self {
-        self.template = template;
+        self.template = template.as_defaults_for("");
         self
+    }
+
+    /// How long a token is fresh: it is not worth noting that it is used.
+    fn fresh_time(&self) -> Duration {
+        self.lifetime / FRESH_PART
+    }
+
+    /// How old a token may be that nobody was seen to use: it may have been used while it was fresh.
+    fn token_age_max(&self) -> Duration {
+        self.lifetime.saturating_add(self.fresh_time())
     }
 
     /// The state of a session in which nothing was set yet.
@@ -92,7 +116,14 @@ impl Sessions {
         change(entry.state.get_or_insert_with(fresh))
     }
 
-    /// Notes that a session with an old token is in use.
+    /// Lets a session end with a connection.
+    pub(crate) fn tie(&self, id: &SessionId, connection: &Arc<ConnectionId>) {
+        if let Some(entry) = self.entries.lock().get_mut(id) {
+            entry.connection = Some(Arc::downgrade(connection));
+        }
+    }
+
+    /// Notes that a session whose token is no longer fresh is in use.
     pub(crate) fn touch(&self, id: &SessionId, user: &str) {
         enter(&mut self.entries.lock(), id, user);
     }
@@ -118,9 +149,16 @@ impl Sessions {
         self.entries.lock().get(id).is_some_and(|entry| !entry.closed && entry.used.elapsed() <= self.lifetime)
     }
 
-    /// Forgets sessions that were not used for their lifetime.
+    /// Forgets sessions that were not used for their lifetime, the closed ones once no token of theirs can
+    /// be valid, and those whose connection is closed.
     pub(crate) fn sweep(&self) {
-        self.entries.lock().retain(|_, entry| entry.used.elapsed() <= self.lifetime);
+        let unused_max = self.token_age_max();
+        self.entries.lock().retain(|_, entry| entry.used.elapsed() <= unused_max && !entry.is_cut_off());
+    }
+
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.entries.lock().len()
     }
 }
 
@@ -130,7 +168,8 @@ fn enter<'a>(entries: &'a mut HashMap<SessionId, Entry>, id: &SessionId, user: &
         oldest.map(|id| entries.remove(&id));
     }
     let used = Instant::now();
-    let entry = entries.entry(*id).or_insert_with(|| Entry { user: user.to_owned(), state: None, used, closed: false });
+    let new = || Entry { user: user.to_owned(), state: None, used, closed: false, connection: None };
+    let entry = entries.entry(*id).or_insert_with(new);
     entry.used = used;
     entry
 }
@@ -174,7 +213,7 @@ impl Token {
             fingerprint: *fingerprint,
             issued_s: u64::from_le_bytes(*issued),
         };
-        let young = token.age() <= sessions.lifetime;
+        let young = token.age() <= sessions.token_age_max();
         (!sessions.is_closed(session) && (young || sessions.is_in_use(session))).then_some(token)
     }
 
@@ -185,7 +224,7 @@ impl Token {
     /// Whether it is time to hand out a younger one. Clients that keep the old one (Grafana's plug-in
     /// keeps one for days) are served as long as they use it: see [`Sessions::touch`].
     pub(crate) fn is_ageing(&self, sessions: &Sessions) -> bool {
-        self.age() * 2 > sessions.lifetime
+        self.age() > sessions.fresh_time()
     }
 }
 
@@ -207,23 +246,61 @@ mod tests {
 
     #[test]
     fn a_token_is_read_back_and_a_forged_one_is_not() {
-        let (signer, sessions) = (Signer::new(), Sessions::new(HOUR));
+        let (signer, sessions) = (Signer::new(None), Sessions::new(HOUR));
         let text = aged(Duration::ZERO).seal(&signer);
         assert_eq!(Token::open(&signer, &sessions, &text).unwrap(), aged(Duration::ZERO));
-        assert!(Token::open(&Signer::new(), &sessions, &text).is_none());
+        assert!(Token::open(&Signer::new(None), &sessions, &text).is_none());
         assert!(Token::open(&signer, &sessions, "x").is_none());
     }
 
     #[test]
     fn an_old_token_lives_as_long_as_it_is_used() {
-        let (signer, sessions) = (Signer::new(), Sessions::new(HOUR));
+        let (signer, sessions) = (Signer::new(None), Sessions::new(HOUR));
         let old = aged(2 * HOUR);
         assert!(Token::open(&signer, &sessions, &old.seal(&signer)).is_none());
-        assert!(aged(HOUR * 3 / 4).is_ageing(&sessions) && !aged(HOUR / 4).is_ageing(&sessions));
+        assert!(aged(HOUR / 20).is_ageing(&sessions) && !aged(HOUR / 30).is_ageing(&sessions));
         sessions.touch(&old.session, "ann");
         assert!(Token::open(&signer, &sessions, &old.seal(&signer)).is_some());
         sessions.close(&old.session, "ann");
         assert!(Token::open(&signer, &sessions, &old.seal(&signer)).is_none());
+    }
+
+    #[test]
+    fn a_session_is_good_for_its_lifetime_after_any_use() {
+        let (signer, sessions) = (Signer::new(None), Sessions::new(HOUR));
+        // Used last before use is noted, and almost an hour ago.
+        let token = aged(HOUR + HOUR / 25);
+        assert!(Token::open(&signer, &sessions, &token.seal(&signer)).is_some());
+        // Use was noted, the last time 54 minutes ago.
+        sessions.touch(&token.session, "ann");
+        let used = Instant::now().checked_sub(HOUR * 9 / 10).unwrap();
+        sessions.entries.lock().get_mut(&token.session).unwrap().used = used;
+        sessions.sweep();
+        assert!(Token::open(&signer, &sessions, &aged(HOUR * 14 / 10).seal(&signer)).is_some());
+    }
+
+    #[test]
+    fn a_closed_session_stays_closed_as_long_as_its_token_could_be_valid() {
+        let (signer, sessions) = (Signer::new(None), Sessions::new(HOUR));
+        let token = aged(HOUR + HOUR / 30);
+        sessions.close(&token.session, "ann");
+        sessions.entries.lock().get_mut(&token.session).unwrap().used =
+            Instant::now().checked_sub(HOUR + HOUR / 60).unwrap();
+        sessions.sweep();
+        assert!(Token::open(&signer, &sessions, &token.seal(&signer)).is_none());
+    }
+
+    #[test]
+    fn a_session_of_a_connection_ends_with_it() {
+        let sessions = Sessions::new(HOUR);
+        let connection = Arc::new([7; 16]);
+        sessions.change(&[1; 16], "ann", || sessions.fresh("ann"), |_| ());
+        sessions.tie(&[1; 16], &connection);
+        sessions.sweep();
+        assert_eq!(sessions.count(), 1);
+        drop(connection);
+        sessions.sweep();
+        assert_eq!(sessions.count(), 0);
     }
 
     #[test]

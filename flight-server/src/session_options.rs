@@ -20,9 +20,13 @@ use crate::session::SessionState;
 const PROFILE: &str = "profile";
 const TIMESTAMPTZ: &str = "timestamptz";
 const MAX_MESSAGE_BYTES: &str = "max_message_bytes";
+const READ_ONLY: &str = "read_only";
 
 /// Options of this door by other names of the engine's.
 const ALIASES: &[(&str, &str)] = &[("query_timeout", "query_max_run_time"), ("time_zone", "timezone")];
+
+/// Where names start: options that may have no value.
+const NAMES: &[&str] = &["catalog", "schema"];
 
 /// Values of `timestamptz`.
 const ZONED: &str = "zoned";
@@ -54,8 +58,8 @@ fn set_one(state: &mut SessionState, name: &str, value: Option<&OptionValue>) ->
         None => None,
     };
     match (name, text.as_deref()) {
-        ("catalog", None | Some("")) => state.engine.catalog = None,
-        ("schema", None | Some("")) => state.engine.schema = None,
+        ("catalog", Some("")) => state.engine.catalog = None,
+        ("schema", Some("")) => state.engine.schema = None,
         (PROFILE, None | Some("")) => state.door.profile = None,
         (PROFILE, Some(text)) if text.eq_ignore_ascii_case("grafana") => {
             state.door.profile = Some("grafana".to_owned());
@@ -67,21 +71,30 @@ fn set_one(state: &mut SessionState, name: &str, value: Option<&OptionValue>) ->
             let bytes = parse_bytes(text).filter(|bytes| *bytes <= MESSAGE_BYTES_LIMIT);
             state.door.message_bytes_max = bytes.ok_or(OptionErrorValue::InvalidValue)?;
         }
+        (READ_ONLY, None) => {}
+        (READ_ONLY, Some(text)) => return read_only(text),
         (PROFILE | TIMESTAMPTZ, Some(_)) => return Err(OptionErrorValue::InvalidValue),
-        (name, text) => return set_property(state, name, text),
+        (name, None) => state.engine.reset_property(name).map_err(|_| OptionErrorValue::InvalidName)?,
+        (name, Some(text)) => return set_property(state, name, text),
     }
     Ok(())
 }
 
-fn set_property(state: &mut SessionState, name: &str, text: Option<&str>) -> Result<(), OptionErrorValue> {
-    let known = ["catalog", "schema", "timezone"].contains(&name);
-    let property = state.engine.properties().into_iter().find(|property| property.name == name);
-    let default = match &property {
-        Some(property) => property.default.as_str(),
-        None if known => "UTC",
-        None => return Err(OptionErrorValue::InvalidName),
-    };
-    state.engine.set_property(name, text.unwrap_or(default)).map_err(|_| OptionErrorValue::InvalidValue)
+/// Sessions only read: whether a source may be written to at all is said where it is configured.
+fn read_only(text: &str) -> Result<(), OptionErrorValue> {
+    if text.eq_ignore_ascii_case("true") {
+        return Ok(());
+    }
+    // The answer has no room for a reason.
+    tracing::warn!("session option read_only={text} refused: what may be written is up to a catalog's writes-enabled");
+    Err(OptionErrorValue::InvalidValue)
+}
+
+fn set_property(state: &mut SessionState, name: &str, text: &str) -> Result<(), OptionErrorValue> {
+    if state.engine.property(name).is_none() && !NAMES.contains(&name) {
+        return Err(OptionErrorValue::InvalidName);
+    }
+    state.engine.set_property(name, text).map_err(|_| OptionErrorValue::InvalidValue)
 }
 
 fn text_of(value: &OptionValue) -> Option<String> {
@@ -113,6 +126,7 @@ fn listed(state: &SessionState) -> Vec<(String, OptionValue)> {
         (PROFILE.to_owned(), text(door.profile.as_deref())),
         (TIMESTAMPTZ.to_owned(), text(Some(if door.utc_naive { UTC_NAIVE } else { ZONED }))),
         (MAX_MESSAGE_BYTES.to_owned(), OptionValue::Integer(i64::try_from(door.message_bytes_max).unwrap_or(0))),
+        (READ_ONLY.to_owned(), OptionValue::Bool(true)),
     ];
     options.extend(engine.properties().into_iter().map(|property| {
         let value = match property.kind {
@@ -133,8 +147,9 @@ pub(crate) fn close(door: &Door, call: &Call) -> ActionResult {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::DoorOptions;
+    use crate::session::{DoorOptions, Sessions};
     use meesh_engine::Session;
+    use std::time::Duration;
 
     fn state() -> SessionState {
         SessionState { engine: Session::new("ann"), door: DoorOptions::default() }
@@ -156,6 +171,7 @@ mod tests {
             ("profile", text("grafana")),
             ("timestamptz", text("utc_naive")),
             ("max_message_bytes", Some(OptionValue::Integer(64 << 20))),
+            ("read_only", Some(OptionValue::Bool(true))),
         ] {
             set_one(&mut state, name, value.as_ref()).unwrap_or_else(|error| panic!("{name}: {error:?}"));
         }
@@ -163,6 +179,7 @@ mod tests {
         let value = |name: &str| listed.iter().find(|(listed, _)| listed == name).unwrap().1.clone();
         assert_eq!(value("catalog"), OptionValue::Text("sales".into()));
         assert_eq!(value("arrow_views"), OptionValue::Bool(true));
+        assert_eq!(value("read_only"), OptionValue::Bool(true));
         assert_eq!(value("query_max_run_time"), OptionValue::Text("30s".into()));
         assert_eq!(state.door.message_bytes_max, 64 << 20);
         set_one(&mut state, "catalog", None).unwrap();
@@ -170,6 +187,32 @@ mod tests {
         set_one(&mut state, "arrow_views", None).unwrap();
         assert_eq!((state.engine.catalog.as_deref(), state.engine.time_zone.as_str()), (None, "UTC"));
         assert_eq!(state.engine.property("arrow_views").as_deref(), Some("false"));
+    }
+
+    #[test]
+    fn an_erased_option_has_the_servers_default() {
+        let mut template = Session::new("");
+        let options = [
+            ("query_max_run_time", "1m", "5s"),
+            ("timezone", "Europe/Paris", "UTC"),
+            ("catalog", "sales", "lake"),
+            ("schema", "public", "raw"),
+        ];
+        for (name, default, _) in options {
+            template.set_property(name, default).unwrap();
+        }
+        let sessions = Sessions::new(Duration::from_secs(60)).starting_as(template);
+        let mut state = sessions.fresh("ann");
+        for (name, default, other) in options {
+            let value = |state: &SessionState| state.engine.property(name).unwrap();
+            assert_eq!(value(&state), default, "{name}");
+            set_one(&mut state, name, text(other).as_ref()).unwrap();
+            assert_eq!(value(&state), other, "{name}");
+            set_one(&mut state, name, None).unwrap();
+            assert_eq!(value(&state), default, "{name}");
+        }
+        set_one(&mut state, "catalog", text("").as_ref()).unwrap();
+        assert_eq!((state.engine.catalog, state.engine.user.as_str()), (None, "ann"));
     }
 
     #[test]
@@ -183,6 +226,8 @@ mod tests {
             ("profile", text("excel"), OptionErrorValue::InvalidValue),
             ("max_message_bytes", text("2GB"), OptionErrorValue::InvalidValue),
             ("schema", Some(list), OptionErrorValue::InvalidValue),
+            ("read_only", Some(OptionValue::Bool(false)), OptionErrorValue::InvalidValue),
+            ("no_such", None, OptionErrorValue::InvalidName),
         ] {
             assert_eq!(set_one(&mut state, name, value.as_ref()), Err(wanted), "{name}");
         }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::json::writer::{EncoderOptions, make_encoder};
@@ -45,7 +45,8 @@ fn wire_field(field: &FieldRef, options: WireOptions) -> FieldRef {
     if data_type == *field.data_type() {
         return Arc::clone(field);
     }
-    Arc::new(Field::new(field.name(), data_type, field.is_nullable()).with_metadata(field.metadata().clone()))
+    let nullable = field.is_nullable() || is_nanoseconds(&data_type);
+    Arc::new(Field::new(field.name(), data_type, nullable).with_metadata(field.metadata().clone()))
 }
 
 fn wire_type(data_type: &DataType, options: WireOptions) -> DataType {
@@ -75,10 +76,12 @@ fn wire_type(data_type: &DataType, options: WireOptions) -> DataType {
 }
 
 /// What the plug-in (1.1.1) can draw: numbers, texts, booleans, timestamps. It leaves columns of any
-/// other type empty.
+/// other type empty, and takes the number in a timestamp for nanoseconds whatever the unit
+/// (`pkg/flightsql/arrow.go`, `ToTime(arrow.Nanosecond)`).
 fn grafana_type(data_type: DataType) -> DataType {
     match data_type {
         DataType::Date32 | DataType::Date64 => DataType::Timestamp(TimeUnit::Nanosecond, None),
+        DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Nanosecond, zone),
         DataType::Decimal128(..) | DataType::Decimal256(..) => DataType::Float64,
         DataType::Utf8View
         | DataType::Time32(_)
@@ -108,7 +111,24 @@ pub(crate) fn to_wire(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, A
     if *wanted == DataType::Utf8 && !is_text(array.data_type()) {
         return to_text(array);
     }
+    if is_nanoseconds(wanted) {
+        return to_nanoseconds(array, wanted);
+    }
     cast_with_options(array, wanted, &CastOptions { safe: false, ..Default::default() })
+}
+
+fn is_nanoseconds(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(TimeUnit::Nanosecond, _))
+}
+
+/// A time that nanoseconds do not reach (they end in 2262) becomes NULL: it cannot be drawn, and is no
+/// reason to draw nothing.
+fn to_nanoseconds(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
+    if *array.data_type() == DataType::Date64 {
+        // The cast from these does not look for an overflow; the one from milliseconds does.
+        return to_nanoseconds(&cast(array, &DataType::Timestamp(TimeUnit::Millisecond, None))?, wanted);
+    }
+    cast(array, wanted)
 }
 
 fn is_text(data_type: &DataType) -> bool {
@@ -173,7 +193,8 @@ pub(crate) fn compact_views(array: &ArrayRef) -> ArrayRef {
 mod tests {
     use super::*;
     use arrow::array::{
-        Date32Array, Decimal128Array, DictionaryArray, Int32Array, ListArray, NullArray, StringViewArray,
+        Date32Array, Date64Array, Decimal128Array, DictionaryArray, Int32Array, ListArray, NullArray, StringViewArray,
+        TimestampMicrosecondArray, TimestampSecondArray,
     };
     use arrow::datatypes::{Int8Type, Int32Type};
 
@@ -216,6 +237,24 @@ mod tests {
         assert_eq!(sent(list, grafana), (DataType::Utf8, "[1,null],NULL".into()));
         let nothing: ArrayRef = Arc::new(NullArray::new(1));
         assert_eq!(sent(nothing, grafana), (DataType::Utf8, "NULL".into()));
+    }
+
+    #[test]
+    fn grafana_reads_every_timestamp_as_nanoseconds() {
+        let grafana = WireOptions { grafana: true, ..Default::default() };
+        let nanoseconds = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Nanosecond, zone.map(Into::into));
+        let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![1_000_001, i64::MAX]));
+        assert_eq!(sent(times.clone(), grafana), (nanoseconds(None), "1970-01-01T00:00:01.000001,NULL".into()));
+        assert_eq!(sent(times.clone(), WireOptions::default()).0, *times.data_type());
+        let zoned: ArrayRef = Arc::new(TimestampSecondArray::from(vec![1]).with_timezone("UTC"));
+        assert_eq!(sent(zoned, grafana), (nanoseconds(Some("UTC")), "1970-01-01T00:00:01Z".into()));
+        // 9999-12-31, the "for ever" of many tables.
+        let dates: ArrayRef = Arc::new(Date32Array::from(vec![1, 2_932_896]));
+        assert_eq!(sent(dates, grafana).1, "1970-01-02T00:00:00,NULL");
+        let dates: ArrayRef = Arc::new(Date64Array::from(vec![86_400_000, 2_932_896 * 86_400_000]));
+        assert_eq!(sent(dates, grafana).1, "1970-01-02T00:00:00,NULL");
+        let required = Schema::new(vec![Field::new("day", DataType::Date32, false)]);
+        assert!(wire_schema(&required, grafana).field(0).is_nullable());
     }
 
     #[test]

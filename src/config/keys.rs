@@ -9,12 +9,36 @@ pub(crate) const FLIGHT_LISTEN: ConfigKey =
     ConfigKey::new("flight.listen", ValueKind::Text, "address and port of the Flight SQL door").or("127.0.0.1:32010");
 
 /// The certificate of the Flight SQL door.
-pub(crate) const FLIGHT_TLS_CERTIFICATE: ConfigKey =
-    ConfigKey::new("flight.tls.certificate", ValueKind::Text, "PEM file with the certificate chain of the door");
+pub(crate) const FLIGHT_TLS_CERTIFICATE: ConfigKey = ConfigKey::new(
+    "flight.tls.certificate",
+    ValueKind::Text,
+    "PEM file with the certificate chain of the door; read again on change",
+);
 
 /// The private key of the Flight SQL door.
-pub(crate) const FLIGHT_TLS_KEY: ConfigKey =
-    ConfigKey::new("flight.tls.key", ValueKind::Text, "PEM file with the private key of the certificate");
+pub(crate) const FLIGHT_TLS_KEY: ConfigKey = ConfigKey::new(
+    "flight.tls.key",
+    ValueKind::Text,
+    "PEM file with the private key of the certificate; read again on change",
+);
+
+/// What the key of session tokens is made from.
+pub(crate) const FLIGHT_SESSION_SECRET: ConfigKey = ConfigKey::new(
+    "flight.session_secret",
+    ValueKind::Text,
+    "at least 32 characters, as `openssl rand -hex 32` prints: logins survive a restart, and servers with the same \
+     secret take each other's; what SET SESSION and USE did does not (default: drawn at every start)",
+)
+.secret();
+
+/// How long a session lives unused.
+pub(crate) const FLIGHT_SESSION_LIFETIME: ConfigKey = ConfigKey::new(
+    "flight.session_lifetime",
+    ValueKind::Duration,
+    "a client that made no call for this long has to log in again; Grafana's Flight SQL plug-in never does, so give \
+     it days",
+)
+.or("24h");
 
 /// Where the admin port listens.
 pub(crate) const ADMIN_LISTEN: ConfigKey =
@@ -26,6 +50,13 @@ pub(crate) const MEMORY_LIMIT: ConfigKey = ConfigKey::new(
     "memory.limit",
     ValueKind::Bytes,
     "memory that all queries share (default: derived from the container's limit)",
+);
+
+/// The memory of one query.
+pub(crate) const QUERY_MEMORY_LIMIT: ConfigKey = ConfigKey::new(
+    "memory.query_limit",
+    ValueKind::Bytes,
+    "memory that one query may hold (default: 70 % of memory.limit)",
 );
 
 /// Where operators spill to.
@@ -133,10 +164,13 @@ pub(crate) const SERVER: &[ConfigKey] = &[
     FLIGHT_LISTEN,
     FLIGHT_TLS_CERTIFICATE,
     FLIGHT_TLS_KEY,
+    FLIGHT_SESSION_SECRET,
+    FLIGHT_SESSION_LIFETIME,
     ADMIN_LISTEN,
     USERS_FILE,
     INSECURE,
     MEMORY_LIMIT,
+    QUERY_MEMORY_LIMIT,
     SPILL_DIR,
     SPILL_LIMIT,
     RUNNING_MAX,
@@ -156,16 +190,16 @@ pub(crate) const SERVER: &[ConfigKey] = &[
 pub(crate) const QUERY_MAX_MEMORY_PER_NODE: ConfigKey = ConfigKey::new(
     "query.max-memory-per-node",
     ValueKind::Text,
-    "lowers memory.limit: all queries together never hold more than this; a percentage is of the container's limit",
+    "lowers memory.query_limit; a percentage is of the container's limit",
 );
 
 /// Trino's limit on one query's memory on all nodes.
 pub(crate) const QUERY_MAX_MEMORY: ConfigKey =
-    ConfigKey::new("query.max-memory", ValueKind::Text, "lowers memory.limit, as query.max-memory-per-node does");
+    ConfigKey::new("query.max-memory", ValueKind::Text, "lowers memory.query_limit");
 
 /// Trino's limit on one query's memory on all nodes, revocable memory included.
 pub(crate) const QUERY_MAX_TOTAL_MEMORY: ConfigKey =
-    ConfigKey::new("query.max-total-memory", ValueKind::Text, "lowers memory.limit, as query.max-memory-per-node does");
+    ConfigKey::new("query.max-total-memory", ValueKind::Text, "lowers memory.query_limit");
 
 /// How clients of Trino prove who they are.
 pub(crate) const AUTHENTICATION_TYPE: ConfigKey = ConfigKey::new(
@@ -225,8 +259,9 @@ pub(crate) const PASSWORD_AUTHENTICATOR: &[ConfigKey] = &[
 
 #[cfg(test)]
 mod tests {
-    use meesh_base::parse_bytes;
+    use meesh_base::{parse_bytes, parse_duration};
     use meesh_engine::EngineConfig;
+    use meesh_flight_server::FlightServerConfig;
 
     use super::*;
 
@@ -236,6 +271,13 @@ mod tests {
         assert_eq!(RUNNING_MAX.default, Some(engine.running_max.to_string().as_str()));
         assert_eq!(QUEUED_MAX.default, Some(engine.queued_max.to_string().as_str()));
         assert_eq!(SPILL_LIMIT.default.and_then(parse_bytes), Some(engine.spill_limit_bytes));
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_door() {
+        let door = FlightServerConfig::default();
+        assert_eq!(FLIGHT_LISTEN.default, Some(door.listen.to_string().as_str()));
+        assert_eq!(FLIGHT_SESSION_LIFETIME.default.and_then(parse_duration), Some(door.session_lifetime));
     }
 
     #[test]

@@ -104,7 +104,8 @@ impl Config {
         let of_trino = keys::TRINO_HONOURED.iter().filter(|key| self.values.is_set(key));
         own.chain(of_trino)
             .filter_map(|key| {
-                let text = if key.secret { "***" } else { self.values.text(key)? };
+                let text = self.values.text(key)?;
+                let text = if key.secret { "***" } else { text };
                 let origin = self.values.origin(key).unwrap_or("default");
                 Some((key.name, text.to_owned(), origin.to_owned()))
             })

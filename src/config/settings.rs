@@ -4,11 +4,14 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use meesh_base::{ConfigKey, ConfigValues, Error, Result, parse_bytes};
+use meesh_base::{ConfigKey, ConfigValues, Error, Result, Secret, parse_bytes};
 use meesh_engine::{EngineConfig, Session, container_memory_bytes};
 
 use super::keys;
 use super::references::References;
+
+const SESSION_SECRET_BYTES_MIN: usize = 32;
+const SESSION_LIFETIME_MIN: Duration = Duration::from_secs(60);
 
 /// What the server and the shell are told.
 #[derive(Debug, Clone)]
@@ -17,6 +20,10 @@ pub(crate) struct Settings {
     pub(crate) flight_listen: SocketAddr,
     /// Its certificate and key.
     pub(crate) tls: Option<TlsFiles>,
+    /// What the key of its session tokens is made from; drawn at start if there is none.
+    pub(crate) session_secret: Option<Secret>,
+    /// How long one of its sessions lives unused.
+    pub(crate) session_lifetime: Duration,
     /// The admin port's address.
     pub(crate) admin_listen: SocketAddr,
     /// Who may log in; nobody has to if there is no file.
@@ -49,6 +56,8 @@ impl Settings {
         Ok(Self {
             flight_listen: address(values, &keys::FLIGHT_LISTEN)?,
             tls: tls(values, references)?,
+            session_secret: session_secret(values)?,
+            session_lifetime: session_lifetime(values)?,
             admin_listen: address(values, &keys::ADMIN_LISTEN)?,
             users_file: users_file(values, references)?,
             insecure: values.bool(&keys::INSECURE),
@@ -149,6 +158,30 @@ fn trino_keystore(values: &ConfigValues, references: &References) -> Result<Opti
         .with_hint("convert it: openssl pkcs12 -in keystore.p12 -nodes -out server.pem"))
 }
 
+/// Whoever has a token may try secrets on it for as long as they like.
+fn session_secret(values: &ConfigValues) -> Result<Option<Secret>> {
+    let Some(text) = values.text(&keys::FLIGHT_SESSION_SECRET).map(str::trim) else { return Ok(None) };
+    if text.len() < SESSION_SECRET_BYTES_MIN {
+        return Err(Error::invalid_query(format!(
+            "{} has fewer than {SESSION_SECRET_BYTES_MIN} characters",
+            place(values, &keys::FLIGHT_SESSION_SECRET)
+        ))
+        .with_hint("draw one: openssl rand -hex 32"));
+    }
+    Ok(Some(Secret::new(text)))
+}
+
+fn session_lifetime(values: &ConfigValues) -> Result<Duration> {
+    match values.duration(&keys::FLIGHT_SESSION_LIFETIME) {
+        Some(lifetime) if lifetime >= SESSION_LIFETIME_MIN => Ok(lifetime),
+        _ => Err(Error::invalid_query(format!(
+            "{} must be at least {} s",
+            place(values, &keys::FLIGHT_SESSION_LIFETIME),
+            SESSION_LIFETIME_MIN.as_secs()
+        ))),
+    }
+}
+
 fn users_file(values: &ConfigValues, references: &References) -> Result<Option<PathBuf>> {
     let file = existing(values, &keys::USERS_FILE, references)?;
     let wants_password =
@@ -164,7 +197,11 @@ fn users_file(values: &ConfigValues, references: &References) -> Result<Option<P
 }
 
 fn engine(values: &ConfigValues) -> Result<EngineConfig> {
-    let mut config = EngineConfig { memory_limit_bytes: memory_limit(values)?, ..EngineConfig::default() };
+    let mut config = EngineConfig {
+        memory_limit_bytes: values.bytes(&keys::MEMORY_LIMIT),
+        query_memory_limit_bytes: query_memory_limit(values)?,
+        ..EngineConfig::default()
+    };
     if let Some(dir) = values.text(&keys::SPILL_DIR) {
         // Trino takes a list; one folder is what the engine spills to.
         let first = dir.split(',').next().unwrap_or(dir).trim();
@@ -185,21 +222,19 @@ fn engine(values: &ConfigValues) -> Result<EngineConfig> {
     Ok(config)
 }
 
-/// `memory.limit`, lowered by Trino's limits on one query, which never raise it.
-fn memory_limit(values: &ConfigValues) -> Result<Option<u64>> {
+/// `memory.query_limit`, lowered by Trino's limits on one query. Written for a bigger machine than this
+/// one, they do not raise it.
+fn query_memory_limit(values: &ConfigValues) -> Result<Option<u64>> {
     let container = container_memory_bytes();
-    let mut limit = values.bytes(&keys::MEMORY_LIMIT);
+    let mut limit = values.bytes(&keys::QUERY_MEMORY_LIMIT);
     for key in [keys::QUERY_MAX_MEMORY, keys::QUERY_MAX_MEMORY_PER_NODE, keys::QUERY_MAX_TOTAL_MEMORY] {
         let Some(text) = values.text(&key) else { continue };
         let bytes = size_or_share(text, container).ok_or_else(|| {
             Error::invalid_query(format!("{} is not a size such as 512MB: {text:?}", place(values, &key)))
         })?;
-        // Written for a bigger machine than this one, it must not raise the engine's share of 60 %.
-        let is_lower = match limit {
-            Some(limit) => bytes < limit,
-            None => container.is_some_and(|container| bytes < container / 5 * 3),
-        };
-        if is_lower {
+        // The engine's own share of the container: 70 % of 60 %.
+        let default = container.map_or(u64::MAX, |container| container / 100 * 42);
+        if bytes < limit.unwrap_or(default) {
             limit = Some(bytes);
         }
     }

@@ -148,12 +148,34 @@ fn what_would_open_what_somebody_closed_stops_the_start() {
 }
 
 #[test]
+fn the_secret_of_sessions_is_long_and_never_shown() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let yaml = "flight: {session_secret: '${FILE:session.key}', session_lifetime: 7d}\n";
+    let etc = Etc::new("session", &[("meesh.yaml", yaml), ("session.key", &format!("{secret}\n"))]);
+    let config = etc.load(&[], ConfigFlags::default()).unwrap();
+    assert_eq!(config.settings.session_secret.as_ref().unwrap().expose(), secret);
+    assert_eq!(config.settings.session_lifetime, Duration::from_secs(7 * 86400));
+    assert!(!format!("{:?} {:?}", config.effective(), config.settings).contains(secret));
+    assert!(config.effective().iter().any(|(name, text, _)| *name == "flight.session_secret" && text == "***"));
+
+    let none = Etc::new("no-session", &[]).load(&[], ConfigFlags::default()).unwrap();
+    assert!(none.settings.session_secret.is_none());
+    assert!(none.effective().iter().all(|(name, ..)| *name != "flight.session_secret"));
+
+    let error = Etc::new("short", &[("meesh.yaml", "flight.session_secret: hunter2\n")]).error();
+    assert!(error.contains("fewer than 32") && error.contains("meesh.yaml:1") && !error.contains("hunter2"), "{error}");
+    let error = Etc::new("brief", &[("meesh.yaml", "flight.session_lifetime: 0s\n")]).error();
+    assert!(error.contains("at least 60 s"), "{error}");
+}
+
+#[test]
 fn grace_and_memory() {
     let trino = "shutdown.grace-period=2.00m\nquery.max-memory=64MB\nquery.max-memory-per-node=50%\n";
     let etc = Etc::new("limits", &[("config.properties", trino), ("meesh.yaml", "memory.limit: 1GB\n")]);
     let settings = etc.load(&[], ConfigFlags::default()).unwrap().settings;
     assert_eq!(settings.grace, Duration::from_secs(120));
-    assert_eq!(settings.engine.memory_limit_bytes, Some(64 << 20));
+    assert_eq!(settings.engine.memory_limit_bytes, Some(1 << 30));
+    assert_eq!(settings.engine.query_memory_limit_bytes, Some(64 << 20));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-"""Fixtures of the client tests: two PostgreSQL servers and an S3 server with the demo's data, and meesh on them."""
+"""Fixtures of the client tests: PostgreSQL and S3 servers with the demo's data, and meesh on them."""
 
 import sys
 from pathlib import Path
@@ -7,9 +7,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support.examples import EXAMPLES  # noqa: E402
+from support.examples import EXAMPLES, LAKE  # noqa: E402
 from support.meesh import binary, postgres_catalog, s3_catalog, serving  # noqa: E402
 from support.postgres import Postgres  # noqa: E402
+from support.real_s3 import Unavailable, minio, minio_program, s3s_fs  # noqa: E402
 from support.s3 import FakeS3  # noqa: E402
 
 
@@ -38,8 +39,24 @@ def marketing_postgres():
 
 
 @pytest.fixture(scope="session")
-def s3():
+def fake_s3():
+    """The server that counts requests and misbehaves on demand, but checks no signature."""
     with FakeS3(EXAMPLES / "data") as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["s3s-fs", "MinIO"])
+def s3(request, tmp_path_factory):
+    """A real S3 server; what asks for it, or for `meesh`, runs on each."""
+    if request.param == "s3s-fs":
+        with s3s_fs() as server:
+            yield server
+        return
+    try:
+        minio_program()
+    except Unavailable as reason:
+        pytest.skip(f"NOT TESTED: {reason}")
+    with minio(tmp_path_factory.mktemp("minio"), LAKE) as server:
         yield server
 
 

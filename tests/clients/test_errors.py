@@ -9,7 +9,6 @@ import shutil
 import socket
 from pathlib import Path
 
-import bcrypt
 import pytest
 
 from error_cases import CASES, Case
@@ -18,6 +17,7 @@ from support.examples import EXAMPLES
 from support.meesh import postgres_catalog, run, s3_catalog, serving
 from support.postgres import free_port
 from support.s3 import FakeS3
+from support.users import with_users
 
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 HEAD = """# What meesh says when something is wrong
@@ -29,7 +29,10 @@ Ports, folders and query ids differ from run to run.
 |---|---|---|---|
 """
 # Words that would show a Rust type, a panic or a plan to a user.
-NEVER = ["panicked", "DataFusionError", "Internal error", "called `", "Some(", "bug in DataFusion", "ArrowError"]
+NEVER = [
+    "panicked", "DataFusionError", "Internal error", "called `", "Some(", "bug in DataFusion", "ArrowError", "Cast error",
+    "Utf8", "Int32", "Int64(", "Float64", "expanding wildcard",
+]
 seen: dict[str, tuple[str, str]] = {}
 
 
@@ -93,7 +96,7 @@ def broken_lake(root: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory, sales_postgres, s3):
+def world(tmp_path_factory, sales_postgres, fake_s3):
     folder = tmp_path_factory.mktemp("errors")
     broken_lake(folder / "s3")
     sales_postgres.psql("CREATE DATABASE odd")
@@ -103,7 +106,6 @@ def world(tmp_path_factory, sales_postgres, s3):
         "GRANT SELECT ON numerics TO meesh_reader", database="odd")
     good = postgres_catalog(sales_postgres, "sales")
     hosts = f"jdbc:postgresql://127.0.0.1:{free_port()}/sales?sslmode=disable"
-    password = bcrypt.hashpw(b"secret", bcrypt.gensalt(8, prefix=b"2b")).decode().replace("$2b$", "$2y$", 1)
     with FakeS3(folder / "s3") as broken, FakeS3(folder / "s3", lambda method, key: 403) as refusing:
         catalogs = {
             "sales": good,
@@ -111,14 +113,13 @@ def world(tmp_path_factory, sales_postgres, s3):
             "wrong_password": {**good, "connection-password": "wrong"},
             "dead_host": {**good, "connection-url": hosts},
             "no_database": postgres_catalog(sales_postgres, "nothing"),
-            "lake": s3_catalog(s3.endpoint),
-            "no_bucket": s3_catalog(s3.endpoint, root="s3://nothing-here"),
+            "lake": s3_catalog(fake_s3.endpoint),
+            "no_bucket": s3_catalog(fake_s3.endpoint, root="s3://nothing-here"),
             "refused": s3_catalog(refusing.endpoint),
             "broken": s3_catalog(broken.endpoint, root="s3://broken"),
         }
         with serving(catalogs) as server, socket.create_server(("127.0.0.1", 0)) as busy:
-            users = "users.file: password.db\n"
-            with serving({"sales": good}, yaml=users, files={"password.db": f"ann:{password}\n"}) as guarded:
+            with serving({"sales": good}, **with_users(ann="secret")) as guarded:
                 yield World(server, guarded, folder, busy.getsockname()[1])
     sales_postgres.psql("DROP DATABASE odd WITH (FORCE)")
 

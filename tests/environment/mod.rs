@@ -19,7 +19,8 @@ use tempfile::TempDir;
 pub(crate) struct Environment {
     pub(crate) engine: Engine,
     pub(crate) folder: TempDir,
-    _servers: (PostgresServer, PostgresServer, S3Server),
+    databases: [PostgresServer; 2],
+    _lake: S3Server,
 }
 
 impl Environment {
@@ -57,12 +58,17 @@ impl Environment {
             ("s3.aws-secret-key", s3::SECRET_KEY.to_owned()),
         ];
         add_catalog(&engine, "lake", "hive", &keys);
-        Self { engine, folder, _servers: (sales, marketing, lake) }
+        Self { engine, folder, databases: [sales, marketing], _lake: lake }
     }
 
     /// The folder whose sub-folders are the S3 server's buckets.
     pub(crate) fn buckets(&self) -> std::path::PathBuf {
         self.folder.path().join("s3")
+    }
+
+    /// Where psql finds the database of a catalog; `None` if the catalog is no PostgreSQL.
+    pub(crate) fn postgres_url(&self, catalog: &str) -> Option<String> {
+        self.databases.iter().find(|server| server.database == catalog).map(PostgresServer::url)
     }
 }
 

@@ -5,72 +5,80 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use meesh_base::{Error, Result};
-use object_store::ClientOptions;
 use object_store::aws::{AwsAuthorizer, AwsCredentialProvider};
-use object_store::client::{HttpConnector, HttpRequest, HttpRequestBody};
+use object_store::client::{HttpClient, HttpError, HttpRequest, HttpRequestBody};
 use object_store::path::Path;
 
 use crate::error::{Subject, store_error};
-use crate::http::CheckedConnector;
 
-/// An answer longer than this is not a list of buckets.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
 const ATTEMPTS: u32 = 3;
 
-/// Names of all buckets, sorted.
-///
-/// # Errors
-/// `Denied` when the credentials may not list buckets; `SourceUnavailable` when the server does not
-/// answer as an S3 server does.
-pub(crate) async fn list_buckets(
-    catalog: &str,
-    endpoint: &str,
-    region: &str,
-    credentials: &AwsCredentialProvider,
-    options: &ClientOptions,
-) -> Result<Vec<String>> {
-    let subject = Subject { catalog, source: endpoint, what: "the list of buckets" };
-    let client = CheckedConnector.connect(options).map_err(|error| store_error(subject, error))?;
-    let unavailable = |text: String| {
-        Error::source_unavailable(format!("catalog {catalog:?}: {endpoint} does not list its buckets"))
+/// Asks an S3 server for its buckets, always over the same client and with the same credentials.
+#[derive(Debug)]
+pub(crate) struct BucketList {
+    /// The catalog's name.
+    pub(crate) catalog: String,
+    pub(crate) endpoint: String,
+    pub(crate) region: String,
+    pub(crate) credentials: AwsCredentialProvider,
+    pub(crate) client: HttpClient,
+}
+
+impl BucketList {
+    /// Names of all buckets, sorted.
+    ///
+    /// # Errors
+    /// `Denied` when the credentials may not list buckets; `SourceUnavailable` when the server does not
+    /// answer as an S3 server does.
+    pub(crate) async fn names(&self) -> Result<Vec<String>> {
+        let mut attempt = 1;
+        let (status, body) = loop {
+            match self.ask().await? {
+                Ok((status, _)) if status >= 500 && attempt < ATTEMPTS => {}
+                Err(_) if attempt < ATTEMPTS => {}
+                Ok(answer) => break answer,
+                Err(text) => return Err(self.unavailable(text)),
+            }
+            tokio::time::sleep(Duration::from_millis(100) * 2u32.pow(attempt)).await;
+            attempt += 1;
+        };
+        let text = String::from_utf8_lossy(&body);
+        let message = || text_of(&text, "Message").unwrap_or_else(|| format!("status {status}"));
+        match status {
+            200 => Ok(bucket_names(&text)),
+            401 | 403 => {
+                let (path, source) = (Path::default().to_string(), message().into());
+                Err(store_error(self.subject(), object_store::Error::PermissionDenied { path, source }))
+            }
+            _ => Err(self.unavailable(message())),
+        }
+    }
+
+    /// Status and body of one answer, or why there is none and another attempt may help.
+    async fn ask(&self) -> Result<Result<(u16, Bytes), String>> {
+        let credential = self.credentials.get_credential().await.map_err(|error| store_error(self.subject(), error))?;
+        let uri = format!("{}/", self.endpoint).parse();
+        let mut request = HttpRequest::new(HttpRequestBody::empty());
+        *request.uri_mut() = uri.map_err(|_| self.unavailable("the endpoint is not a URL".to_owned()))?;
+        AwsAuthorizer::new(&credential, "s3", &self.region).authorize(&mut request, None);
+        let answer = async {
+            let response = self.client.execute(request).await?;
+            let status = response.status().as_u16();
+            Ok((status, response.into_body().bytes().await?))
+        };
+        Ok(answer.await.map_err(|error: HttpError| error.to_string()))
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject { catalog: &self.catalog, source: &self.endpoint, what: "the list of buckets" }
+    }
+
+    fn unavailable(&self, text: String) -> Error {
+        Error::source_unavailable(format!("catalog {:?}: {} does not list its buckets", self.catalog, self.endpoint))
             .with_detail(text)
             .with_hint("name buckets in lake.root")
-    };
-    let mut attempt = 1;
-    let (status, body) = loop {
-        let credential = credentials.get_credential().await.map_err(|error| store_error(subject, error))?;
-        let mut request = HttpRequest::new(HttpRequestBody::empty());
-        *request.uri_mut() =
-            format!("{endpoint}/").parse().map_err(|_| unavailable("the endpoint is not a URL".to_owned()))?;
-        AwsAuthorizer::new(&credential, "s3", region).authorize(&mut request, None);
-        let answer = match client.execute(request).await {
-            Ok(response) => {
-                let status = response.status().as_u16();
-                response.into_body().bytes().await.map(|body| (status, body)).map_err(|error| error.to_string())
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        match answer {
-            Ok((status, _)) if status >= 500 && attempt < ATTEMPTS => {}
-            Err(_) if attempt < ATTEMPTS => {}
-            Ok(answer) => break answer,
-            Err(text) => return Err(unavailable(text)),
-        }
-        tokio::time::sleep(Duration::from_millis(100) * 2u32.pow(attempt)).await;
-        attempt += 1;
-    };
-    let text = String::from_utf8_lossy(&body[..body.len().min(ANSWER_BYTES_MAX)]);
-    match status {
-        200 => Ok(bucket_names(&text)),
-        401 | 403 => {
-            let source = text_of(&text, "Message").unwrap_or_else(|| format!("status {status}"));
-            Err(store_error(
-                subject,
-                object_store::Error::PermissionDenied { path: Path::default().to_string(), source: source.into() },
-            ))
-        }
-        _ => Err(unavailable(text_of(&text, "Message").unwrap_or_else(|| format!("status {status}")))),
     }
 }
 

@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema};
+use arrow::datatypes::{FieldRef, Fields, Schema};
 use datafusion::common::ScalarValue;
 use futures::{StreamExt, TryStreamExt, stream};
 use meesh_base::{Error, Result};
 use object_store::ObjectMeta;
 
+use crate::columns::{declared_columns, merged_columns};
 use crate::config::{DeclaredTable, TextConfig};
 use crate::csv::CsvHints;
-use crate::discover::{Candidate, CandidateKind, is_data};
-use crate::facts::{FactsCache, FileFacts};
+use crate::discover::{Candidate, CandidateKind, is_data, may_hold_rows};
+use crate::facts::{FactsCache, FileFacts, Sampled};
 use crate::feed::RecordRules;
 use crate::format::{Format, delimiter_of_name, file_name};
 use crate::listing::{Lister, PARALLEL};
-use crate::merge::{Merger, NameCase};
 use crate::partition::{Partition, Partitions, partition_of};
 use crate::sample::Sample;
 use crate::store::Bucket;
@@ -50,16 +50,18 @@ impl TableFiles {
 
 impl Builder {
     /// The files of a candidate: itself, or what stands in its folder and in `key=value` folders below.
+    /// Where the format is declared the names of files need not say it.
     ///
     /// # Errors
     /// As [`Lister::tree`].
-    pub(crate) async fn files(&self, candidate: &Candidate) -> Result<TableFiles> {
+    pub(crate) async fn files(&self, candidate: &Candidate, declared: Option<&DeclaredTable>) -> Result<TableFiles> {
         if let CandidateKind::File(meta) = &candidate.kind {
             return Ok(TableFiles { metas: vec![meta.clone()], partitions: vec![Vec::new()] });
         }
         let tree = self.lister.tree(&candidate.bucket, &candidate.path).await?;
         let mut files = TableFiles { metas: Vec::new(), partitions: Vec::new() };
-        for meta in tree.iter().filter(|meta| is_data(meta)) {
+        let belongs = if declared.is_some_and(|table| table.format.is_some()) { may_hold_rows } else { is_data };
+        for meta in tree.iter().filter(|meta| belongs(meta)) {
             if let Some(partition) = partition_of(&candidate.path, &meta.location) {
                 files.metas.push(meta.clone());
                 files.partitions.push(partition);
@@ -91,16 +93,20 @@ impl Builder {
             }),
             header: declared.and_then(|table| table.header),
         };
-        let sampled = self.facts_of(bucket, files, format, hints).await.map_err(in_catalog)?;
+        let declared_fields = declared.and_then(|table| table.columns.as_ref());
+        // A sample can only be in the way of who has said it all.
+        let settled = format == Format::Json || (hints.delimiter.is_some() && hints.header.is_some());
+        let sampled = match declared_fields {
+            Some(_) if format != Format::Parquet && settled => Vec::new(),
+            _ => self.facts_of(bucket, files, format, hints).await.map_err(in_catalog)?,
+        };
         let partitions = self.partitions(bucket, files).map_err(in_catalog)?;
         let csv = csv_reading(&sampled, hints, declared).map_err(in_catalog)?;
-        let columns = match declared.and_then(|table| table.columns.clone()) {
-            Some(columns) => {
-                check_declared(&columns, format).map_err(in_catalog)?;
-                columns
-            }
-            None => merged_columns(format, &sampled, csv.header).map_err(in_catalog)?,
+        let columns = match declared_fields {
+            Some(columns) => declared_columns(columns, format, &sampled),
+            None => merged_columns(format, &sampled, csv.header),
         };
+        let columns = columns.map_err(in_catalog)?;
         // As in Hive, a folder's value stands for a column of the same name in its files.
         let is_partition =
             |field: &FieldRef| partitions.fields.iter().any(|p| p.name().eq_ignore_ascii_case(field.name()));
@@ -123,7 +129,7 @@ impl Builder {
         let text = (format != Format::Parquet).then(|| TextReading {
             records: RecordRules { format, delimiter: csv.delimiter, record_bytes_max: self.text.record_bytes_max },
             header: csv.header,
-            inferred: declared.is_none_or(|table| table.columns.is_none()),
+            inferred: declared_fields.is_none(),
         });
         Ok(LakeTable {
             schema_name: schema_name.to_owned(),
@@ -214,8 +220,6 @@ impl Builder {
     }
 }
 
-type Sampled = [(String, u64, Arc<FileFacts>)];
-
 fn has_ending(url: &str) -> bool {
     let name = url.rsplit('/').next().unwrap_or(url);
     file_name(name).is_some_and(|name| name.format.is_some())
@@ -259,40 +263,6 @@ fn csv_reading(sampled: &Sampled, hints: CsvHints, declared: Option<&DeclaredTab
     let header = hints.header.or(facts.map(|facts| facts.header)).unwrap_or(declared.is_some());
     let delimiter = hints.delimiter.or(facts.map(|facts| facts.delimiter)).unwrap_or(b',');
     Ok(CsvReading { delimiter, header })
-}
-
-fn merged_columns(format: Format, sampled: &Sampled, header: bool) -> Result<Fields> {
-    let case = if format == Format::Parquet { NameCase::Exact } else { NameCase::Folded };
-    let mut merger = Merger::new(case);
-    for (url, _, facts) in sampled {
-        // An empty file has no say.
-        if facts.columns.is_empty() && facts.rows == Some(0) {
-            continue;
-        }
-        let renamed;
-        let columns = match &facts.csv {
-            // A file of a header alone was taken for data, or the other way round.
-            Some(csv) if csv.header != header => {
-                let names = crate::csv::column_names(header, &csv.first);
-                renamed = names.into_iter().map(|name| Field::new(name, DataType::Null, true)).collect::<Fields>();
-                &renamed
-            }
-            _ => &facts.columns,
-        };
-        merger.add(url, columns)?;
-    }
-    Ok(merger.finish())
-}
-
-fn check_declared(columns: &Fields, format: Format) -> Result<()> {
-    let nested = columns.iter().find(|field| format == Format::Csv && field.data_type().is_nested());
-    match nested {
-        None => Ok(()),
-        Some(field) => {
-            Err(Error::unsupported(format!("column {:?}: a CSV field holds no rows and arrays", field.name()))
-                .with_hint("declare it as varchar"))
-        }
-    }
 }
 
 /// Rows of all files, from those of the sampled ones.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::common::runtime::SpawnedTask;
-use meesh_base::{Error, Result};
+use meesh_base::Result;
 
 use crate::pinned::PinnedObject;
 
@@ -40,10 +40,7 @@ impl Chunks {
         }
         self.request();
         let Some(request) = self.requests.pop_front() else { return Ok(None) };
-        let bytes = request.join().await.map_err(|error| {
-            Error::internal(format!("the reading of {} broke off", self.object.subject()))
-                .with_detail(error.to_string())
-        })??;
+        let bytes = request.join().await.map_err(|error| self.object.broke_off().with_detail(error.to_string()))??;
         self.ahead = (self.ahead + 1).min(AHEAD_MAX);
         self.request();
         Ok(Some(bytes))

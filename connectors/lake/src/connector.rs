@@ -120,7 +120,7 @@ impl LakeConnector {
                 None => return Ok(None),
             },
         };
-        let files = self.builder.files(&candidate).await?;
+        let files = self.builder.files(&candidate, declared).await?;
         let key = (schema.to_lowercase(), table.to_lowercase());
         if let Some(known) = self.tables.lock().get(&key)
             && known.url == candidate.url()

@@ -78,10 +78,9 @@ impl Discovery {
     pub(crate) async fn schemas(&self) -> Result<BTreeMap<String, Vec<SchemaPlace>>> {
         let mut schemas: BTreeMap<String, Vec<SchemaPlace>> = BTreeMap::new();
         if self.roots.is_empty() {
-            for name in self.stores.buckets().await? {
-                let place =
-                    SchemaPlace { bucket: self.stores.bucket(&name)?, path: Path::default(), files_only: false };
-                schemas.entry(name).or_default().push(place);
+            for name in self.lister.buckets(&self.stores).await?.iter() {
+                let place = SchemaPlace { bucket: self.stores.bucket(name)?, path: Path::default(), files_only: false };
+                schemas.entry(name.clone()).or_default().push(place);
             }
             return Ok(schemas);
         }
@@ -89,8 +88,7 @@ impl Discovery {
             let (bucket, path) = self.stores.open(root)?;
             let folder = self.lister.folder(&bucket, &path).await?;
             for below in &folder.folders {
-                let name = below.filename().unwrap_or_default();
-                if !is_hidden(name) && !is_partition(name) {
+                if let Some(name) = plain_name(below) {
                     let place = SchemaPlace { bucket: Arc::clone(&bucket), path: below.clone(), files_only: false };
                     schemas.entry(name.to_owned()).or_default().push(place);
                 }
@@ -254,9 +252,14 @@ impl Discovery {
     }
 }
 
-/// Whether a file may hold rows: it is named as data and is not empty.
+/// Whether a file may hold rows: it is not empty, and nobody's bookkeeping.
+pub(crate) fn may_hold_rows(meta: &ObjectMeta) -> bool {
+    meta.size > 0 && meta.location.filename().is_some_and(|name| !is_hidden(name))
+}
+
+/// Whether a file may hold rows and is named as data.
 pub(crate) fn is_data(meta: &ObjectMeta) -> bool {
-    meta.size > 0 && meta.location.filename().is_some_and(|name| file_name(name).is_some())
+    may_hold_rows(meta) && meta.location.filename().is_some_and(|name| file_name(name).is_some())
 }
 
 pub(crate) fn same_name(one: &str, other: &str) -> bool {
@@ -274,17 +277,23 @@ fn candidates(place: &SchemaPlace, folder: &Folder) -> Vec<Candidate> {
     let mut found = Vec::new();
     for meta in &folder.files {
         let name = meta.location.filename().unwrap_or_default();
-        if let Some(told) = file_name(name) {
+        // An empty file without an ending stands for a folder: `t_$folder$`.
+        if let Some(told) = file_name(name).filter(|told| told.format.is_some() || meta.size > 0) {
             found.push(candidate(told.stem, &meta.location, CandidateKind::File(meta.clone())));
         }
     }
     for path in folder.folders.iter().filter(|_| !place.files_only) {
-        let name = path.filename().unwrap_or_default();
-        if !is_hidden(name) && !is_partition(name) {
+        if let Some(name) = plain_name(path) {
             found.push(candidate(name, path, CandidateKind::Plain));
         }
     }
     found
+}
+
+/// The name of a folder that may be a schema or a table. One without a name comes of a key that
+/// starts with a slash.
+fn plain_name(folder: &Path) -> Option<&str> {
+    folder.filename().filter(|name| !name.is_empty() && !is_hidden(name) && !is_partition(name))
 }
 
 #[cfg(test)]

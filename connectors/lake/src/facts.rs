@@ -30,6 +30,9 @@ pub(crate) struct FileFacts {
     pub(crate) csv: Option<CsvFacts>,
 }
 
+/// Facts of files of one table, with their URLs and sizes: of all of them, or of a sample.
+pub(crate) type Sampled = [(String, u64, Arc<FileFacts>)];
+
 /// Finds facts and keeps them.
 #[derive(Debug)]
 pub(crate) struct FactsCache {
@@ -76,7 +79,8 @@ impl FactsCache {
         let facts = Arc::new(match format {
             Format::Parquet => {
                 let footer = self.footers.load(&object).await?;
-                FileFacts { columns: footer.columns()?, rows: Some(footer.rows()), csv: None }
+                let columns = footer.columns().map_err(|error| error.in_context(object.subject()))?;
+                FileFacts { columns, rows: Some(footer.rows()), csv: None }
             }
             Format::Csv => csv_facts(&object, hints, bytes_max).await?,
             Format::Json => json_facts(&object, bytes_max).await?,
@@ -115,6 +119,7 @@ async fn csv_facts(object: &Arc<PinnedObject>, hints: CsvHints, bytes_max: u64) 
             false => Err(first_record_too_long(object)),
         };
     };
+    csv::check_width(object, facts.first.len())?;
     let names = csv::column_names(facts.header, &facts.first);
     let columns =
         names.into_iter().zip(&facts.guesses).map(|(name, guess)| Field::new(name, guess.data_type(), true)).collect();
@@ -136,7 +141,9 @@ async fn json_facts(object: &Arc<PinnedObject>, bytes_max: u64) -> Result<FileFa
     })?;
     let columns: Fields = facts.root.columns().into_iter().map(|(name, t)| Field::new(name, t, true)).collect();
     if facts.root.is_too_wide() {
-        return Err(object.fault(&format!("has records of more than {} fields", json::FIELDS_MAX)));
+        return Err(object
+            .fault(&format!("has records of more than {} fields", json::FIELDS_MAX))
+            .with_hint("declare the columns that you need in the catalog file"));
     }
     let rows = estimate(object, &sample, records.len(), facts.rows);
     Ok(FileFacts { columns, rows, csv: None })

@@ -32,7 +32,7 @@ pub(crate) trait Splitter: Debug + Send {
     /// Looks at the next bytes.
     fn scan(&mut self, piece: &[u8]) -> Boundaries;
 
-    /// Whether a file may end here; otherwise what is wrong with that.
+    /// Whether a file may end here; otherwise what is wrong with the last record.
     fn finish(&self) -> Result<(), &'static str>;
 }
 
@@ -80,7 +80,7 @@ impl FileFeed {
             (Source::Plain(chunks), head)
         } else {
             chunks.give_back(head);
-            let mut unpacked = Unpacked::new(Arc::clone(&object), chunks, packing);
+            let mut unpacked = Unpacked::new(Arc::clone(&object), chunks, packing)?;
             let head = unpacked.next().await?.unwrap_or_default();
             (Source::Packed(unpacked), head)
         };
@@ -191,7 +191,10 @@ impl FileFeed {
 
     fn end(&mut self) -> Result<()> {
         self.ended = true;
-        self.splitter.finish().map_err(|what| self.object.fault(what).with_hint("the file is damaged or cut short"))?;
+        self.splitter.finish().map_err(|what| {
+            let line = self.line_of_unfinished();
+            self.object.fault(&format!("line {line}: {what}")).with_hint("the file is damaged or cut short")
+        })?;
         let mut rest = std::mem::take(&mut self.unfinished).concat();
         if rest.is_empty() {
             return Ok(());
@@ -210,6 +213,13 @@ impl FileFeed {
             self.ready.push_back(Piece { text, line: self.line, object: Arc::clone(&self.object) });
             self.line += lines;
         }
+    }
+
+    /// The line that the unfinished record starts at, behind what may stand between records.
+    fn line_of_unfinished(&self) -> u64 {
+        let between = |byte: &&u8| byte.is_ascii_whitespace() || matches!(byte, b',' | b'[');
+        let lead = self.unfinished.iter().flat_map(|bytes| bytes.iter()).take_while(between);
+        self.line + lead.filter(|byte| **byte == b'\n').count() as u64
     }
 
     fn check_record_length(&self) -> Result<(), Error> {

@@ -79,7 +79,7 @@ async fn damaged_files_are_named() {
         ("cut.csv.gz", &packed[..packed.len() / 2], "damaged or cut short"),
         ("wide.csv", "a\0b\0".as_bytes(), ""),
         ("utf16.csv", b"\xff\xfea\0\n\0", "UTF-16"),
-        ("open.csv", b"a\n\"b\nc\n", "not closed"),
+        ("open.csv", b"a\n\"b\nc\n", "line 2: a quoted field is not closed"),
         ("long.csv", long.as_bytes(), "line 1: a record is longer than 1.0 MB"),
         ("really.csv", b"PAR1abc", "holds Parquet"),
         ("bomb.csv.zst", bomb.as_slice(), "grows more than 1000 times"),
@@ -95,6 +95,36 @@ async fn damaged_files_are_named() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_record_that_does_not_end_is_named_by_the_line_it_starts_at() {
+    let directory = TempDir::new();
+    let json = RecordRules { format: Format::Json, ..RULES };
+    for (name, content, rules, line) in [
+        ("a.csv", "a\n\n1\n\"b\nc\n", RULES, 4),
+        ("b.csv", "\"", RULES, 1),
+        ("a.json", "[{\"a\":1},\n\n{\"a\":2\n", json, 3),
+        ("b.json", "{\n\"a\":1}\n{\"a\":\n", json, 3),
+    ] {
+        directory.write(name, content);
+        let error = text(&directory, name, rules).await.unwrap_err().to_string();
+        assert!(error.contains(&format!("line {line}: ")) && error.contains("cut short"), "{name}: {error}");
+    }
+}
+
+#[test]
+fn packed_files_take_no_thread_from_the_runtime() {
+    let directory = TempDir::new();
+    // More than waits on the way, so that the unpacking stands still until somebody reads.
+    directory.write("a.csv.gz", gzip("1234567\n".repeat(1 << 20).as_bytes()));
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(1).enable_all().build();
+    runtime.unwrap().block_on(async {
+        let _feed = FileFeed::open(object(&directory, "a.csv.gz").await, RULES).await.unwrap();
+        let plan = tokio::task::spawn_blocking(|| 7);
+        assert_eq!(tokio::time::timeout(std::time::Duration::from_secs(9), plan).await.unwrap().unwrap(), 7);
+    });
 }
 
 #[tokio::test]

@@ -1,44 +1,97 @@
-//! The HTTP client under the S3 store, which believes no answer that it can check.
+//! The HTTP client under the S3 store, which believes no answer that it can check and waits for none
+//! for ever.
 //!
 //! object_store holds a range against the answer's headers on the first request only; when it takes
 //! up a broken body again, a server that ignores `Range` would send other bytes than asked for.
+//! And it has one deadline for a whole request; here each part of an answer has its own, below the
+//! retries, so that a server that stands still is asked again, and one that says "later" is not taken
+//! for one that stands still.
+
+use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
 };
 
-/// Makes clients that check each answer to a range request.
-#[derive(Debug, Default)]
-pub(crate) struct CheckedConnector;
+/// Listings and error documents are shorter.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+/// Makes clients that check each answer to a range request, and wait so long for each part of one.
+#[derive(Debug)]
+pub(crate) struct CheckedConnector {
+    pub(crate) patience: Duration,
+}
 
 impl HttpConnector for CheckedConnector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let inner = ReqwestConnector::default().connect(options)?;
-        Ok(HttpClient::new(CheckedService { inner }))
+        Ok(HttpClient::new(CheckedService { inner, patience: self.patience }))
     }
 }
+
+/// The server sent nothing for this long.
+#[derive(Debug)]
+pub(crate) struct Stalled(pub(crate) Duration);
+
+impl fmt::Display for Stalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the server sent nothing for {}", meesh_base::format_duration(self.0))
+    }
+}
+
+impl std::error::Error for Stalled {}
 
 #[derive(Debug)]
 struct CheckedService {
     inner: HttpClient,
+    patience: Duration,
+}
+
+impl CheckedService {
+    async fn patiently<T>(&self, part: impl Future<Output = T>) -> Result<T, HttpError> {
+        let stalled = |_| HttpError::new(HttpErrorKind::Timeout, Stalled(self.patience));
+        tokio::time::timeout(self.patience, part).await.map_err(stalled)
+    }
+
+    /// Reads the whole body.
+    async fn whole(&self, response: HttpResponse) -> Result<HttpResponse, HttpError> {
+        let (head, body) = response.into_parts();
+        let mut parts = body.bytes_stream();
+        let mut all = BytesMut::new();
+        while let Some(part) = self.patiently(parts.next()).await? {
+            all.extend_from_slice(&part?);
+            if all.len() > ANSWER_BYTES_MAX {
+                return Err(broken("the server's answer is too long".to_owned()));
+            }
+        }
+        Ok(HttpResponse::from_parts(head, Bytes::from(all).into()))
+    }
 }
 
 #[async_trait]
 impl HttpService for CheckedService {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let asked = request.headers().get("range").and_then(|value| value.to_str().ok()).and_then(asked_range);
-        let response = self.inner.execute(request).await?;
-        if let Some(asked) = asked
-            && response.status().is_success()
-        {
-            let header = response.headers().get("content-range").and_then(|value| value.to_str().ok());
-            check(asked, response.status().as_u16(), header)
-                .map_err(|text| HttpError::new(HttpErrorKind::Decode, std::io::Error::other(text)))?;
+        let response = self.patiently(self.inner.execute(request)).await??;
+        match asked {
+            // Its reader is patient by itself.
+            Some(asked) if response.status().is_success() => {
+                let header = response.headers().get("content-range").and_then(|value| value.to_str().ok());
+                check(asked, response.status().as_u16(), header).map_err(broken)?;
+                Ok(response)
+            }
+            _ => self.whole(response).await,
         }
-        Ok(response)
     }
+}
+
+fn broken(text: String) -> HttpError {
+    HttpError::new(HttpErrorKind::Decode, std::io::Error::other(text))
 }
 
 /// First and last byte of `bytes=a-b`. Other forms of range are not checked: the store asks for

@@ -13,6 +13,7 @@ mod buckets;
 mod build;
 mod check;
 mod chunks;
+mod columns;
 mod config;
 mod connector;
 mod csv;

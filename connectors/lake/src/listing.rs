@@ -1,7 +1,8 @@
 //! What folders hold, remembered for some seconds.
 //!
 //! DataFusion's own cache of listings keeps them for ever and knows no buckets; here an entry is of
-//! one bucket, lives as long as `lake.list-ttl`, and is made once however many ask for it.
+//! one bucket, lives as long as `lake.list-ttl`, and is made once however many ask for it: who asks
+//! while it is being made gets what comes of it, the rows or the error.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::pinned::Staleness;
-use crate::store::Bucket;
+use crate::store::{Bucket, Stores};
 
 /// Requests on their way at once.
 pub(crate) const PARALLEL: usize = 32;
@@ -42,10 +43,11 @@ type Cells<T> = Mutex<HashMap<(String, Path), Cell<T>>>;
 
 #[derive(Debug)]
 struct Entry<T> {
-    made: Instant,
-    /// How many objects had turned out changed by then.
+    started: Instant,
+    ended: Instant,
+    /// How many objects had turned out changed when it was started.
     staleness: u64,
-    value: Arc<T>,
+    value: Result<Arc<T>>,
 }
 
 /// Lists folders of any bucket.
@@ -55,17 +57,28 @@ pub(crate) struct Lister {
     staleness: Arc<Staleness>,
     folders: Cells<Folder>,
     trees: Cells<Tree>,
+    buckets: Mutex<Cell<Vec<String>>>,
 }
 
 impl Lister {
     pub(crate) fn new(ttl: Duration, staleness: Arc<Staleness>) -> Self {
-        Self { ttl, staleness, folders: Mutex::default(), trees: Mutex::default() }
+        Self { ttl, staleness, folders: Mutex::default(), trees: Mutex::default(), buckets: Mutex::default() }
     }
 
     /// Forgets everything.
     pub(crate) fn refresh(&self) {
         self.folders.lock().clear();
         self.trees.lock().clear();
+        *self.buckets.lock() = Cell::default();
+    }
+
+    /// Names of all buckets that the credentials list, sorted.
+    ///
+    /// # Errors
+    /// As [`Stores::buckets`].
+    pub(crate) async fn buckets(&self, stores: &Stores) -> Result<Arc<Vec<String>>> {
+        let cell = Arc::clone(&self.buckets.lock());
+        self.made_once(&cell, stores.buckets()).await
     }
 
     /// What stands directly in a folder; nothing if there is no such folder.
@@ -77,6 +90,8 @@ impl Lister {
             let prefix = (!path.is_root()).then_some(path);
             let found = bucket.store.list_with_delimiter(prefix).await.map_err(|e| list_error(bucket, path, e))?;
             let mut folder = Folder { folders: found.common_prefixes, files: found.objects };
+            // The key `raw/`, which stands for the folder, is no file in it.
+            folder.files.retain(|meta| meta.location != *path);
             folder.folders.sort();
             folder.files.sort_by(|a, b| a.location.cmp(&b.location));
             Ok(folder)
@@ -118,22 +133,29 @@ impl Lister {
     ) -> Result<Arc<T>> {
         let key = (bucket.url.clone(), path.clone());
         let cell = Arc::clone(cells.lock().entry(key.clone()).or_default());
-        // Whoever comes second waits here for what the first one lists.
+        let value = self.made_once(&cell, make).await;
+        self.evict(cells, &key, value.as_ref().map_or(0, |value| weight(value)));
+        value
+    }
+
+    /// What the cell holds, made anew where that is too old. An error is for those who were waiting
+    /// for it: one after the other would wait as long for the same.
+    async fn made_once<T>(&self, cell: &Cell<T>, make: impl Future<Output = Result<T>>) -> Result<Arc<T>> {
+        let asked = Instant::now();
         let mut entry = cell.lock().await;
-        if let Some(entry) = entry.as_ref().filter(|entry| self.is_fresh(entry)) {
-            return Ok(Arc::clone(&entry.value));
+        if let Some(entry) = entry.as_ref()
+            && (self.is_fresh(entry) || (entry.value.is_err() && entry.ended > asked))
+        {
+            return entry.value.clone();
         }
-        let (made, staleness) = (Instant::now(), self.staleness.count());
-        let value = Arc::new(make.await?);
-        let weight = weight(&value);
-        *entry = Some(Entry { made, staleness, value: Arc::clone(&value) });
-        drop(entry);
-        self.evict(cells, &key, weight);
-        Ok(value)
+        let (started, staleness) = (Instant::now(), self.staleness.count());
+        let value = make.await.map(Arc::new);
+        *entry = Some(Entry { started, ended: Instant::now(), staleness, value: value.clone() });
+        value
     }
 
     fn is_fresh<T>(&self, entry: &Entry<T>) -> bool {
-        entry.made.elapsed() < self.ttl && entry.staleness == self.staleness.count()
+        entry.value.is_ok() && entry.started.elapsed() < self.ttl && entry.staleness == self.staleness.count()
     }
 
     /// Drops entries that nobody would be given any more, and a single one that is too large to keep.

@@ -13,12 +13,17 @@
 //! | only NULLs | anything | the other |
 //! | anything else | | an error that names both files |
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
 use meesh_base::{Error, Result};
 
 use crate::sqltype::sql_name;
+
+/// Tables have no more columns: each costs every batch of every scan, and what has more is mostly
+/// no table but a file whose delimiter or line breaks are others than it seems.
+pub(crate) const COLUMNS_MAX: usize = 10_000;
 
 /// How column names of two files are held against each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +39,8 @@ pub(crate) enum NameCase {
 pub(crate) struct Merger {
     case: NameCase,
     columns: Vec<Merged>,
+    /// Where each column stands, by its folded name.
+    places: HashMap<String, usize>,
     files: usize,
 }
 
@@ -44,62 +51,47 @@ struct Merged {
     origin: Arc<str>,
     /// How many files have it.
     files: usize,
+    /// Number of the last file that has it.
+    last: usize,
 }
 
 impl Merger {
     pub(crate) fn new(case: NameCase) -> Self {
-        Self { case, columns: Vec::new(), files: 0 }
+        Self { case, columns: Vec::new(), places: HashMap::new(), files: 0 }
     }
 
     /// Takes in the columns of the file at `url`.
     ///
     /// # Errors
-    /// `SourceData` naming both files and both types of a column that has no common type.
+    /// `SourceData` naming both files and both types of a column that has no common type, both names
+    /// of one column, or the file by which the table has too many columns.
     pub(crate) fn add(&mut self, url: &str, fields: &Fields) -> Result<()> {
         let origin: Arc<str> = url.into();
         self.files += 1;
         for field in fields {
-            let Some(merged) = self.columns.iter_mut().find(|m| m.field.name().eq_ignore_ascii_case(field.name()))
-            else {
-                let merged = Merged { field: Arc::clone(field), origin: Arc::clone(&origin), files: 1 };
-                self.columns.push(merged);
+            let place = *self.places.entry(field.name().to_ascii_lowercase()).or_insert(self.columns.len());
+            let Some(merged) = self.columns.get_mut(place) else {
+                let (field, origin) = (Arc::clone(field), Arc::clone(&origin));
+                self.columns.push(Merged { field, origin, files: 1, last: self.files });
                 continue;
             };
+            if merged.last == self.files {
+                let twin = fields.iter().find(|twin| twin.name().eq_ignore_ascii_case(field.name()));
+                let error = two_spellings((twin.map_or("", |twin| twin.name()), url), (field.name(), url));
+                let hint = "write the name alike in all records, or declare the table's columns in the catalog file";
+                return Err(if self.case == NameCase::Folded { error.with_hint(hint) } else { error });
+            }
             if self.case == NameCase::Exact && merged.field.name() != field.name() {
-                return Err(Error::source_data(format!(
-                    "column {:?} of object {:?} is written {:?} in object {url:?}",
-                    merged.field.name(),
-                    merged.origin,
-                    field.name()
-                ))
-                .with_hint("write the column's name alike in all files of the table"));
+                return Err(two_spellings((merged.field.name(), &merged.origin), (field.name(), url)));
             }
             merged.files += 1;
-            if merged.field == *field {
-                continue;
-            }
-            let Some(data_type) = common_type(merged.field.data_type(), field.data_type()) else {
-                return Err(Error::source_data(format!(
-                    "column {:?} is {} in object {:?} and {} in object {url:?}",
-                    field.name(),
-                    sql_name(merged.field.data_type()),
-                    merged.origin,
-                    sql_name(field.data_type())
-                ))
-                .with_hint("rewrite one of the files, or declare the table's columns in the catalog file"));
-            };
-            if data_type != *merged.field.data_type() {
-                merged.origin = Arc::clone(&origin);
-            }
-            let nullable = merged.field.is_nullable() || field.is_nullable();
-            let same_metadata = merged.field.metadata() == field.metadata();
-            let mut wider = Field::new(merged.field.name(), data_type, nullable);
-            if same_metadata {
-                wider.set_metadata(field.metadata().clone());
-            }
-            merged.field = Arc::new(wider);
+            merged.last = self.files;
+            merged.widen(field, &origin)?;
         }
-        Ok(())
+        match self.columns.len() {
+            count if count > COLUMNS_MAX => Err(too_wide(url, count)),
+            _ => Ok(()),
+        }
     }
 
     /// The table's columns. One that some file lacks may be NULL; one of NULLs only is varchar.
@@ -118,6 +110,52 @@ impl Merger {
             })
             .collect()
     }
+}
+
+impl Merged {
+    /// Gives the column the type that holds its values and those of `field` of the file at `origin`.
+    fn widen(&mut self, field: &FieldRef, origin: &Arc<str>) -> Result<()> {
+        if self.field == *field {
+            return Ok(());
+        }
+        let Some(data_type) = common_type(self.field.data_type(), field.data_type()) else {
+            return Err(Error::source_data(format!(
+                "column {:?} is {} in object {:?} and {} in object {origin:?}",
+                field.name(),
+                sql_name(self.field.data_type()),
+                self.origin,
+                sql_name(field.data_type())
+            ))
+            .with_hint("rewrite one of the files, or declare the table's columns in the catalog file"));
+        };
+        if data_type != *self.field.data_type() {
+            self.origin = Arc::clone(origin);
+        }
+        let nullable = self.field.is_nullable() || field.is_nullable();
+        let mut wider = Field::new(self.field.name(), data_type, nullable);
+        if self.field.metadata() == field.metadata() {
+            wider.set_metadata(field.metadata().clone());
+        }
+        self.field = Arc::new(wider);
+        Ok(())
+    }
+}
+
+/// The error of two names, each with the URL of its file, that are one column.
+pub(crate) fn two_spellings((name, url): (&str, &str), (other, other_url): (&str, &str)) -> Error {
+    if url == other_url {
+        let text = format!("object {url:?} has the columns {name:?} and {other:?}, which differ in case only");
+        return Error::source_data(text).with_hint("give one of them another name");
+    }
+    Error::source_data(format!("column {name:?} of object {url:?} is written {other:?} in object {other_url:?}"))
+        .with_hint("write the column's name alike in all files of the table")
+}
+
+fn too_wide(url: &str, count: usize) -> Error {
+    Error::source_data(format!(
+        "with object {url:?} the table has {count} columns, more than the limit of {COLUMNS_MAX}"
+    ))
+    .with_hint("declare those that you need in the catalog file, or move the file into a folder of its own")
 }
 
 /// Integer types by width.
@@ -248,6 +286,35 @@ mod tests {
             let error = merge(&files).unwrap_err().to_string();
             assert!(error.contains("\"s3://raw/0\"") && error.contains("\"s3://raw/1\""), "{error}");
         }
+    }
+
+    #[test]
+    fn two_columns_of_one_file_that_differ_in_case_only_are_named() {
+        let columns = Fields::from(vec![
+            Field::new("Id", DataType::Int64, true),
+            Field::new("x", DataType::Int64, true),
+            Field::new("id", DataType::Int64, true),
+        ]);
+        for case in [NameCase::Folded, NameCase::Exact] {
+            let error = Merger::new(case).add("s3://raw/a.json", &columns).unwrap_err().to_string();
+            assert!(error.contains("\"s3://raw/a.json\" has the columns \"Id\" and \"id\""), "{error}");
+        }
+    }
+
+    #[test]
+    fn very_many_columns_are_refused_at_once() {
+        let of = |from: usize, to: usize| -> Fields {
+            (from..to).map(|n| Field::new(format!("c{n}"), DataType::Int64, true)).collect()
+        };
+        let mut merger = Merger::new(NameCase::Folded);
+        merger.add("s3://raw/a", &of(0, COLUMNS_MAX)).unwrap();
+        let started = std::time::Instant::now();
+        let error = merger.add("s3://raw/b", &of(0, 100_000)).unwrap_err().to_string();
+        for part in ["s3://raw/b", "100000 columns", "limit of 10000", "declare"] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
+        // Each name against each other would be ten thousand million comparisons.
+        assert!(started.elapsed().as_secs() < 2, "{:?}", started.elapsed());
     }
 
     #[test]

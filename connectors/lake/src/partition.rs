@@ -55,7 +55,6 @@ impl Partitions {
         let keys = |partition: &Partition| -> Vec<String> { partition.iter().map(|(key, _)| key.clone()).collect() };
         let names = keys(first);
         let mut guesses = vec![Guess::default(); names.len()];
-        let mut nullable = vec![false; names.len()];
         for (url, partition) in files {
             if keys(partition) != names {
                 return Err(Error::source_data(format!(
@@ -64,29 +63,20 @@ impl Partitions {
                 ))
                 .with_hint("give every file of a table the same key=value folders"));
             }
-            for (at, (_, value)) in partition.iter().enumerate() {
-                match value {
-                    Some(value) => guesses[at].observe(value.as_bytes()),
-                    None => nullable[at] = true,
-                }
+            for (guess, (_, value)) in guesses.iter_mut().zip(partition) {
+                value.iter().for_each(|value| guess.observe(value.as_bytes()));
             }
         }
-        let fields: Vec<FieldRef> = names
-            .iter()
-            .zip(&guesses)
-            .zip(nullable)
-            .map(|((name, guess), nullable)| Arc::new(Field::new(name, column_type(guess), nullable)))
-            .collect();
-        let values = files
+        let types: Vec<DataType> = guesses.iter().map(column_type).collect();
+        let values: Vec<Vec<ScalarValue>> = files
             .iter()
             .map(|(_, partition)| {
-                fields
-                    .iter()
-                    .zip(partition)
-                    .map(|(field, (_, text))| value_of(field.data_type(), text.as_deref()))
-                    .collect()
+                types.iter().zip(partition).map(|(t, (_, text))| value_of(t, text.as_deref())).collect()
             })
             .collect();
+        let nullable = |at: usize| values.iter().any(|row| row[at].is_null());
+        let fields = names.iter().zip(types).enumerate();
+        let fields = fields.map(|(at, (name, t))| Arc::new(Field::new(name, t, nullable(at))) as FieldRef).collect();
         Ok(Self { fields, values })
     }
 }
@@ -98,7 +88,8 @@ fn column_type(guess: &Guess) -> DataType {
     }
 }
 
-/// A folder's text as a value of the column; the type was chosen so that it reads.
+/// A folder's text as a value of the column; the type was chosen so that it reads. An empty one is an
+/// empty text and no number, as in DuckDB.
 fn value_of(data_type: &DataType, text: Option<&str>) -> ScalarValue {
     let bytes = text.map(|text| text.trim().as_bytes());
     match data_type {
@@ -139,6 +130,14 @@ mod tests {
         assert_eq!(found.values[1][2], ScalarValue::Utf8View(Some("x y".to_owned())));
         assert_eq!(found.values[0][2], ScalarValue::Utf8View(Some("10:00".to_owned())));
         assert_eq!(partitions(&["m=01/a", "m=12/b"]).unwrap().fields[0].data_type(), &DataType::Utf8View);
+    }
+
+    #[test]
+    fn an_empty_value_is_an_empty_text_and_no_number() {
+        let found = partitions(&["n=/s=/a", "n=7/s=x/b", "n=%20/s=y/c"]).unwrap();
+        assert_eq!(found.fields.iter().map(|f| f.is_nullable()).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(found.values[0], [ScalarValue::Int64(None), ScalarValue::Utf8View(Some(String::new()))]);
+        assert_eq!(found.values[2][0], ScalarValue::Int64(None));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use meesh_base::{Error, Result, SourceProgress};
 use object_store::{GetOptions, GetRange, GetResult, GetResultPayload, ObjectMeta, coalesce_ranges};
 use parking_lot::Mutex;
 
-use crate::error::changed;
+use crate::error::{Subject, changed, stood_still};
 use crate::store::Bucket;
 
 /// Ranges closer than this are fetched as one.
@@ -145,12 +145,9 @@ impl PinnedObject {
             if_unmodified_since: (!has_tag).then_some(self.meta.last_modified),
             ..GetOptions::default()
         };
-        let patience = self.bucket.read_timeout;
+        // The store has patience and retries of its own for an answer to begin; none for its body.
         let request = self.bucket.store.get_opts(&self.meta.location, options);
-        let answer = match tokio::time::timeout(patience, request).await {
-            Ok(answer) => answer.map_err(|error| Failure::Final(self.store_error(error)))?,
-            Err(_) => return Err(Failure::Again(self.stalled())),
-        };
+        let answer = request.await.map_err(|error| Failure::Final(self.store_error(error)))?;
         self.check_version(&answer, &range)?;
         let wanted = range.end - range.start;
         if let GetResultPayload::File(..) = answer.payload {
@@ -161,7 +158,7 @@ impl PinnedObject {
         let mut parts: Vec<Bytes> = Vec::new();
         let mut received = 0u64;
         loop {
-            match tokio::time::timeout(patience, body.next()).await {
+            match tokio::time::timeout(self.bucket.read_timeout, body.next()).await {
                 Ok(None) => break,
                 Ok(Some(Ok(part))) => {
                     received += part.len() as u64;
@@ -214,14 +211,13 @@ impl PinnedObject {
     }
 
     fn stalled(&self) -> Error {
-        Error::source_unavailable(format!(
-            "catalog {:?}: {} sent nothing of {} for {}",
-            self.bucket.catalog,
-            self.bucket.source,
-            self.subject(),
-            meesh_base::format_duration(self.bucket.read_timeout)
-        ))
-        .with_hint("raise s3.socket-read-timeout if the server is slow")
+        let (catalog, source) = (&*self.bucket.catalog, &*self.bucket.source);
+        stood_still(Subject { catalog, source, what: &self.subject() }, self.bucket.read_timeout)
+    }
+
+    /// The error of a task or thread that died while it read the object.
+    pub(crate) fn broke_off(&self) -> Error {
+        Error::internal(format!("catalog {:?}: the reading of {} broke off", self.bucket.catalog, self.subject()))
     }
 }
 

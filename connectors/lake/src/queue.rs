@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::common::runtime::SpawnedTask;
-use meesh_base::Result;
+use meesh_base::{Error, Result};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
@@ -106,7 +106,11 @@ impl WorkQueue {
         let Some(number) = state.waiting.pop_front() else { return state.open.first().cloned() };
         let file = self.files.get(number)?.clone();
         let pieces = Arc::new(Pieces::default());
-        let reader = SpawnedTask::spawn(read(file, Arc::clone(&self.rules), Arc::clone(&pieces)));
+        let (rules, target) = (Arc::clone(&self.rules), Arc::clone(&pieces));
+        let reader = SpawnedTask::spawn(async move {
+            let reading = read(&file, &rules, &target);
+            deliver(&target, file.object.broke_off(), reading).await;
+        });
         let open = Arc::new(OpenFile { number, pieces, _reader: reader });
         state.open.push(Arc::clone(&open));
         Some(open)
@@ -150,6 +154,10 @@ impl Pieces {
         if let Ok(permit) = self.room.acquire().await {
             permit.forget();
         }
+        self.push(item);
+    }
+
+    fn push(&self, item: Item) {
         self.items.lock().push_back(item);
         self.ready.add_permits(1);
     }
@@ -159,17 +167,54 @@ impl Pieces {
     }
 }
 
-async fn read(file: TextFile, rules: Arc<TextRules>, pieces: Arc<Pieces>) {
-    if let Err(error) = read_pieces(&file, &rules, &pieces).await {
+/// Runs a reader of pieces and ends them after it, with its error if it fails and with `broke_off`
+/// if it dies: takers would wait for ever for a reader that panicked.
+async fn deliver(pieces: &Pieces, broke_off: Error, reading: impl Future<Output = Result<()>>) {
+    let mut ending = Ending { pieces, broke_off: Some(broke_off) };
+    let outcome = reading.await;
+    ending.broke_off = None;
+    if let Err(error) = outcome {
         pieces.put(Err(error)).await;
     }
-    pieces.end();
 }
 
-async fn read_pieces(file: &TextFile, rules: &TextRules, pieces: &Pieces) -> Result<()> {
+struct Ending<'a> {
+    pieces: &'a Pieces,
+    broke_off: Option<Error>,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if let Some(error) = self.broke_off.take() {
+            self.pieces.push(Err(error));
+        }
+        self.pieces.end();
+    }
+}
+
+async fn read(file: &TextFile, rules: &TextRules, pieces: &Pieces) -> Result<()> {
     let Some((mut feed, reading)) = rules.open(file).await? else { return Ok(()) };
     while let Some(piece) = feed.next().await? {
         pieces.put(Ok((piece, reading.clone()))).await;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use meesh_base::ErrorKind;
+
+    #[tokio::test]
+    async fn a_reader_that_dies_ends_its_pieces_with_an_error() {
+        let pieces = Arc::new(Pieces::default());
+        let target = Arc::clone(&pieces);
+        let reader = tokio::spawn(async move {
+            deliver(&target, Error::internal("broke off"), async { panic!("a defect of a reader") }).await;
+        });
+        let taken = tokio::time::timeout(std::time::Duration::from_secs(9), pieces.take()).await.unwrap();
+        assert_eq!(taken.unwrap().err().unwrap().kind(), ErrorKind::Internal);
+        assert!(pieces.take().await.is_none() && pieces.take().await.is_none());
+        assert!(reader.await.is_err());
+    }
 }

@@ -112,4 +112,21 @@ mod tests {
         let (cut, _) = unpack(&packed[..packed.len() / 2], Packing::Zstd, usize::MAX);
         assert!(!cut.is_empty() && content.as_bytes().starts_with(&cut));
     }
+
+    /// Decoders keep their last byte, or their trailer, until all of the text is out: only so can the
+    /// bytes used tell whether the sample is all of the file.
+    #[test]
+    fn a_package_is_not_used_up_before_its_text_is() {
+        let content = "1234567,abcdefg\n".repeat(1000);
+        let zstd = zstd::encode_all(content.as_bytes(), 1).unwrap();
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        std::io::Write::write_all(&mut gzip, content.as_bytes()).unwrap();
+        for (packed, packing) in [(zstd, Packing::Zstd), (gzip.finish().unwrap(), Packing::Gzip)] {
+            for room in [content.len() - 1, content.len() / 2 + 5, content.len() / 3] {
+                let (text, used) = unpack(&packed, packing, room);
+                assert!(text.len() == room && used < packed.len() as u64, "{packing:?} {room}");
+            }
+            assert_eq!(unpack(&packed, packing, usize::MAX).1, packed.len() as u64, "{packing:?}");
+        }
+    }
 }

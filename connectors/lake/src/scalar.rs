@@ -34,6 +34,12 @@ pub(crate) fn double(text: &[u8]) -> Result<f64, Misfit> {
     parse_f64(text).map_err(misfit_of)
 }
 
+/// A double as a sample takes it.
+#[inline]
+pub(crate) fn plain_double(text: &[u8]) -> Result<f64, Misfit> {
+    if is_plain(text) { double(text) } else { Err(Misfit::Syntax) }
+}
+
 /// The nearest 32-bit float; a whole number must be exact.
 pub(crate) fn real(text: &[u8]) -> Result<f32, Misfit> {
     let wide = double(text)?;
@@ -66,9 +72,9 @@ pub(crate) fn date(text: &[u8]) -> Result<i32, Misfit> {
 pub(crate) fn timestamp(text: &[u8], unit: TimeUnit, zoned: bool) -> Result<i64, Misfit> {
     let value = match parse_timestamp(text) {
         Some(value) => value,
-        None => Timestamp { micros: i64::from(date(text)?) * 86_400_000_000, zoned: false },
+        None => Timestamp { micros: i64::from(date(text)?) * 86_400_000_000, nanos: 0, zoned: false },
     };
-    if value.zoned != zoned {
+    if value.zoned != zoned || (value.nanos != 0 && unit != TimeUnit::Nanosecond) {
         return Err(Misfit::Syntax);
     }
     let whole = |divisor: i64| {
@@ -78,7 +84,9 @@ pub(crate) fn timestamp(text: &[u8], unit: TimeUnit, zoned: bool) -> Result<i64,
         TimeUnit::Second => whole(1_000_000),
         TimeUnit::Millisecond => whole(1_000),
         TimeUnit::Microsecond => Ok(value.micros),
-        TimeUnit::Nanosecond => value.micros.checked_mul(1_000).ok_or(Misfit::Syntax),
+        TimeUnit::Nanosecond => {
+            value.micros.checked_mul(1_000).and_then(|n| n.checked_add(value.nanos)).ok_or(Misfit::Syntax)
+        }
     }
 }
 
@@ -96,8 +104,9 @@ mod tests {
         assert_eq!(plain_integer(b"-7"), Ok(-7));
         assert_eq!(plain_integer(b"0"), Ok(0));
         for text in ["007", "+49", "-01"] {
-            assert!(plain_integer(text.as_bytes()).is_err(), "{text}");
+            assert!(plain_integer(text.as_bytes()).is_err() && plain_double(text.as_bytes()).is_err(), "{text}");
         }
+        assert_eq!(plain_double(b"-0.5"), Ok(-0.5));
         assert_eq!(integer::<i32>(b"007"), Ok(7));
         assert!(integer::<i8>(b"128").is_err());
     }
@@ -116,6 +125,9 @@ mod tests {
         assert!(timestamp(text, TimeUnit::Second, false).is_err());
         assert!(timestamp(text, TimeUnit::Microsecond, true).is_err());
         assert_eq!(timestamp(b"1970-01-02", TimeUnit::Second, false), Ok(86_400));
+        let fine = b"1970-01-01 00:00:01.000000001";
+        assert_eq!(timestamp(fine, TimeUnit::Nanosecond, false), Ok(1_000_000_001));
+        assert!(timestamp(fine, TimeUnit::Microsecond, false).is_err());
         assert!(timestamp(b"9999-12-31 00:00:00", TimeUnit::Nanosecond, false).is_err());
     }
 }

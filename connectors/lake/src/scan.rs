@@ -27,6 +27,9 @@ use meesh_connector_spi::{into_datafusion, query_scope};
 use crate::queue::{OpenFile, Work, WorkQueue};
 use crate::text::{TextDecoder, TextFile, TextRules};
 
+/// A batch ends with this much text, however few its rows are: eight thousand records may be gigabytes.
+const BATCH_TEXT_BYTES: usize = 8 << 20;
+
 /// Where a column of the scan comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ColumnOrigin {
@@ -167,7 +170,8 @@ impl Worker {
     async fn next_batch(&mut self) -> meesh_base::Result<Option<RecordBatch>> {
         self.scope.check()?;
         let rows_max = self.batch_rows.min(self.queue.wanted());
-        while self.decoder.rows() < rows_max {
+        let mut text_bytes = 0;
+        while self.decoder.rows() < rows_max && text_bytes < BATCH_TEXT_BYTES && !self.decoder.is_full() {
             let Some(work) = &mut self.work else {
                 match self.queue.next(&mut self.current).await? {
                     Some(work) => self.work = Some(work),
@@ -176,9 +180,10 @@ impl Worker {
                 continue;
             };
             let timer = self.baseline.elapsed_compute().timer();
-            let before = self.decoder.rows();
+            let before = (self.decoder.rows(), work.piece.text.len());
             self.decoder.push(&mut work.piece, &work.reading, rows_max)?;
-            let gathered = self.decoder.rows() - before;
+            let gathered = self.decoder.rows() - before.0;
+            text_bytes += before.1 - work.piece.text.len();
             match self.runs.last_mut() {
                 Some((file, rows)) if *file == work.file => *rows += gathered,
                 _ => self.runs.push((work.file, gathered)),

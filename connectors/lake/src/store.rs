@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use meesh_base::{Error, Result};
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::client::HttpConnector;
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use parking_lot::Mutex;
 
-use crate::buckets::list_buckets;
+use crate::buckets::BucketList;
 use crate::config::{Credentials, S3Config};
 use crate::error::{Subject, store_error};
 use crate::http::CheckedConnector;
@@ -63,11 +64,13 @@ pub(crate) struct Stores {
     catalog: Arc<str>,
     s3: S3Config,
     open: Mutex<HashMap<String, Arc<Bucket>>>,
+    /// Made at the first question.
+    list: Mutex<Option<Arc<BucketList>>>,
 }
 
 impl Stores {
     pub(crate) fn new(catalog: &str, s3: S3Config) -> Self {
-        Self { catalog: catalog.into(), s3, open: Mutex::default() }
+        Self { catalog: catalog.into(), s3, open: Mutex::default(), list: Mutex::default() }
     }
 
     /// What S3 requests go to.
@@ -104,16 +107,37 @@ impl Stores {
         Ok(Arc::clone(self.open.lock().entry(key).or_insert(bucket)))
     }
 
-    /// Names of all buckets that the credentials list.
+    /// Names of all buckets that the credentials list, as the server says at this moment.
+    ///
+    /// # Errors
+    /// As [`BucketList::names`]; `Denied` without credentials.
     pub(crate) async fn buckets(&self) -> Result<Vec<String>> {
         if matches!(self.s3.credentials, Credentials::Anonymous) {
             return Err(Error::denied(format!("catalog {:?}: buckets are listed only with credentials", self.catalog))
                 .with_hint("set s3.aws-access-key and s3.aws-secret-key, or name buckets in lake.root"));
         }
-        // Credentials belong to a store, and a store has a bucket; the request names none.
-        let store = self.s3_store("meesh")?;
-        list_buckets(&self.catalog, &self.endpoint(), &self.s3.region, store.credentials(), &self.client_options())
-            .await
+        self.bucket_list()?.names().await
+    }
+
+    fn bucket_list(&self) -> Result<Arc<BucketList>> {
+        let mut list = self.list.lock();
+        if let Some(list) = list.as_ref() {
+            return Ok(Arc::clone(list));
+        }
+        let client = self.connector().connect(&self.client_options()).map_err(|error| {
+            Error::invalid_query(format!("catalog {:?}: no S3 client can be made", self.catalog))
+                .with_detail(error.to_string())
+        })?;
+        let made = Arc::new(BucketList {
+            catalog: self.catalog.to_string(),
+            endpoint: self.endpoint(),
+            region: self.s3.region.clone(),
+            // Credentials belong to a store, and a store has a bucket; the request names none.
+            credentials: Arc::clone(self.s3_store("meesh")?.credentials()),
+            client,
+        });
+        *list = Some(Arc::clone(&made));
+        Ok(made)
     }
 
     fn directory(&self, path: &FilePath) -> Result<(Arc<Bucket>, Path)> {
@@ -145,6 +169,10 @@ impl Stores {
         Ok((Arc::clone(self.open.lock().entry(key).or_insert(bucket)), prefix))
     }
 
+    fn connector(&self) -> CheckedConnector {
+        CheckedConnector { patience: self.s3.read_timeout }
+    }
+
     fn client_options(&self) -> ClientOptions {
         // Plain HTTP only to where the configuration says so: a redirect or a metadata answer cannot ask for it.
         let plain = self.s3.endpoint.as_deref().is_some_and(|url| url.starts_with("http://"));
@@ -171,7 +199,7 @@ impl Stores {
             .with_request_payer(self.s3.requester_pays)
             .with_unsigned_payload(true)
             .with_client_options(self.client_options())
-            .with_http_connector(CheckedConnector)
+            .with_http_connector(self.connector())
             .with_retry(RetryConfig {
                 backoff: BackoffConfig {
                     init_backoff: Duration::from_millis(100),

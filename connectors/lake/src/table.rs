@@ -136,11 +136,13 @@ impl LakeTable {
         let width = self.file_columns.fields().len();
         let wanted: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let positions: Vec<usize> = wanted.iter().copied().filter(|column| *column < width).collect();
+        let mut by_position = vec![None; width];
+        positions.iter().enumerate().for_each(|(place, position)| by_position[*position] = Some(place));
         let origins = wanted
             .iter()
             .map(|column| match column.checked_sub(width) {
                 Some(constant) => ColumnOrigin::Constant(constant),
-                None => ColumnOrigin::File(positions.iter().position(|p| p == column).unwrap_or_default()),
+                None => ColumnOrigin::File(by_position[*column].unwrap_or_default()),
             })
             .collect();
         let columns = positions
@@ -150,8 +152,15 @@ impl LakeTable {
                 inferred: text.inferred,
             })
             .collect();
-        let rules =
-            TextRules { records: text.records, header: text.header, columns, positions, width, remedy: self.remedy() };
+        let names = self.schema.fields().iter().map(|field| field.name().to_ascii_lowercase());
+        let rules = TextRules {
+            records: text.records,
+            header: text.header,
+            columns,
+            by_name: names.zip(by_position.iter().copied().chain(std::iter::repeat(None))).collect(),
+            by_position,
+            remedy: self.remedy(),
+        };
         let bytes: u64 = files.iter().map(|file| file.object.meta().size).sum();
         let worth = usize::try_from(bytes.div_ceil(PARTITION_BYTES)).unwrap_or(usize::MAX).max(1);
         let schema = Arc::new(self.schema.project(&wanted)?);

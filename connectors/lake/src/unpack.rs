@@ -1,4 +1,4 @@
-//! Gzip and Zstandard, unpacked on a thread of their own while records are read.
+//! Gzip and Zstandard, unpacked on threads of their own while records are read.
 
 use std::io::{BufRead, Read};
 use std::sync::Arc;
@@ -20,39 +20,57 @@ const PARTS_WAITING: usize = 2;
 /// Packed text that grows more than this is an attack, not data.
 const GROWTH_MAX: u64 = 1000;
 
+/// Bytes, or their end: a channel that closes without one lost its sender half-way.
+type Part = Result<Option<Bytes>>;
+
 /// The unpacked bytes of one object, in order. Dropping it stops the work.
 #[derive(Debug)]
 pub(crate) struct Unpacked {
-    parts: Receiver<Result<Bytes>>,
-    _tasks: [SpawnedTask<()>; 2],
+    object: Arc<PinnedObject>,
+    parts: Receiver<Part>,
+    _fetch: SpawnedTask<()>,
 }
 
 impl Unpacked {
-    pub(crate) fn new(object: Arc<PinnedObject>, chunks: Chunks, packing: Packing) -> Self {
+    /// Starts to unpack what `chunks` yield, on a thread that is nobody else's: one of the runtime's
+    /// would be missing to others, the planning of queries among them, as long as the reader waits.
+    ///
+    /// # Errors
+    /// `Exhausted` when the system gives no thread.
+    pub(crate) fn new(object: Arc<PinnedObject>, chunks: Chunks, packing: Packing) -> Result<Self> {
         let (to_thread, packed) = channel(PARTS_WAITING);
         let (to_reader, parts) = channel(PARTS_WAITING);
-        let fetch = SpawnedTask::spawn(fetch(chunks, to_thread));
-        let work = SpawnedTask::spawn_blocking(move || unpack(&object, packed, packing, &to_reader));
-        Self { parts, _tasks: [fetch, work] }
+        let source =
+            PackedBytes { object: Arc::clone(&object), packed, current: Bytes::new(), received: 0, ended: false };
+        let work = {
+            let object = Arc::clone(&object);
+            move || unpack(&object, source, packing, &to_reader)
+        };
+        std::thread::Builder::new().name("meesh-unpack".to_owned()).spawn(work).map_err(|error| {
+            Error::exhausted(format!("no thread can be started to unpack {}", object.subject()))
+                .with_detail(error.to_string())
+        })?;
+        Ok(Self { object, parts, _fetch: SpawnedTask::spawn(fetch(chunks, to_thread)) })
     }
 
     /// The next bytes, `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
-        self.parts.recv().await.transpose()
+        self.parts.recv().await.unwrap_or_else(|| Err(self.object.broke_off()))
     }
 }
 
-async fn fetch(mut chunks: Chunks, to_thread: Sender<Result<Bytes>>) {
-    while let Some(chunk) = chunks.next().await.transpose() {
+async fn fetch(mut chunks: Chunks, to_thread: Sender<Part>) {
+    loop {
+        let part = chunks.next().await;
+        let is_last = !matches!(part, Ok(Some(_)));
         // Nobody listens any more when the query ended.
-        if to_thread.send(chunk).await.is_err() {
+        if to_thread.send(part).await.is_err() || is_last {
             return;
         }
     }
 }
 
-fn unpack(object: &PinnedObject, packed: Receiver<Result<Bytes>>, packing: Packing, to_reader: &Sender<Result<Bytes>>) {
-    let source = PackedBytes { packed, current: Bytes::new(), received: 0 };
+fn unpack(object: &PinnedObject, source: PackedBytes, packing: Packing, to_reader: &Sender<Part>) {
     let outcome = match packing {
         Packing::Plain => pass_on(object, source, |s| s.received, to_reader),
         Packing::Gzip => pass_on(object, MultiGzDecoder::new(source), |d| d.get_ref().received, to_reader),
@@ -61,16 +79,14 @@ fn unpack(object: &PinnedObject, packed: Receiver<Result<Bytes>>, packing: Packi
             Err(error) => Err(unpack_error(object, error)),
         },
     };
-    if let Err(error) = outcome {
-        to_reader.blocking_send(Err(error)).ok();
-    }
+    to_reader.blocking_send(outcome.map(|()| None)).ok();
 }
 
 fn pass_on<D: Read>(
     object: &PinnedObject,
     mut decoder: D,
     received: impl Fn(&D) -> u64,
-    to_reader: &Sender<Result<Bytes>>,
+    to_reader: &Sender<Part>,
 ) -> Result<()> {
     let mut total = 0u64;
     loop {
@@ -92,7 +108,7 @@ fn pass_on<D: Read>(
             return Err(object.fault(&format!("grows more than {GROWTH_MAX} times when it is unpacked")));
         }
         part.truncate(filled);
-        if to_reader.blocking_send(Ok(Bytes::from(part))).is_err() {
+        if to_reader.blocking_send(Ok(Some(Bytes::from(part)))).is_err() {
             return Ok(());
         }
     }
@@ -108,17 +124,20 @@ fn unpack_error(object: &PinnedObject, error: std::io::Error) -> Error {
 
 /// The packed bytes as a blocking reader.
 struct PackedBytes {
-    packed: Receiver<Result<Bytes>>,
+    object: Arc<PinnedObject>,
+    packed: Receiver<Part>,
     current: Bytes,
     received: u64,
+    ended: bool,
 }
 
 impl BufRead for PackedBytes {
     fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
-        while self.current.is_empty() {
-            match self.packed.blocking_recv() {
-                None => break,
-                Some(chunk) => self.current = chunk.map_err(std::io::Error::other)?,
+        while self.current.is_empty() && !self.ended {
+            let part = self.packed.blocking_recv().unwrap_or_else(|| Err(self.object.broke_off()));
+            match part.map_err(std::io::Error::other)? {
+                Some(chunk) => self.current = chunk,
+                None => self.ended = true,
             }
             self.received += self.current.len() as u64;
         }
@@ -137,5 +156,40 @@ impl Read for PackedBytes {
         buffer[..count].copy_from_slice(&available[..count]);
         self.consume(count);
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::object;
+    use meesh_base::ErrorKind;
+
+    #[tokio::test]
+    async fn a_stream_without_an_end_is_an_error() {
+        let (sender, parts) = channel(PARTS_WAITING);
+        let mut unpacked =
+            Unpacked { object: object("raw/a.csv.gz"), parts, _fetch: SpawnedTask::spawn(std::future::ready(())) };
+        sender.send(Ok(Some(Bytes::from_static(b"a\n")))).await.unwrap();
+        drop(sender);
+        assert_eq!(unpacked.next().await.unwrap().unwrap(), "a\n");
+        assert_eq!(unpacked.next().await.unwrap_err().kind(), ErrorKind::Internal);
+    }
+
+    #[test]
+    fn packed_bytes_without_an_end_are_an_error() {
+        for (ends, read) in [(true, Ok(2)), (false, Err(ErrorKind::Internal))] {
+            let (sender, packed) = channel(PARTS_WAITING);
+            sender.blocking_send(Ok(Some(Bytes::from_static(b"ab")))).unwrap();
+            if ends {
+                sender.blocking_send(Ok(None)).unwrap();
+            }
+            drop(sender);
+            let object = object("raw/a.csv.gz");
+            let mut source =
+                PackedBytes { object: Arc::clone(&object), packed, current: Bytes::new(), received: 0, ended: false };
+            let outcome = source.read_to_end(&mut Vec::new());
+            assert_eq!(outcome.map_err(|error| unpack_error(&object, error).kind()), read);
+        }
     }
 }

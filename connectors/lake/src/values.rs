@@ -88,7 +88,7 @@ const POWERS: [f64; 23] = [
 /// Why a text is no double.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotDouble {
-    /// It is not a number.
+    /// It is not a number, or one beyond the range of doubles.
     Syntax,
     /// It is a whole number that no double is equal to.
     Inexact,
@@ -131,6 +131,9 @@ fn parse_f64_slowly(text: &[u8]) -> Result<f64, NotDouble> {
         return Err(NotDouble::Syntax);
     }
     let value: f64 = text.parse().map_err(|_| NotDouble::Syntax)?;
+    if value.is_infinite() && !special {
+        return Err(NotDouble::Syntax);
+    }
     if unsigned.iter().all(u8::is_ascii_digit) && !is_exact(text, value) {
         return Err(NotDouble::Inexact);
     }
@@ -222,11 +225,13 @@ fn days(year: i32, month: u8, day: u8) -> Option<i32> {
 pub(crate) struct Timestamp {
     /// Since 1970-01-01T00:00:00, in UTC if there was a zone.
     pub(crate) micros: i64,
+    /// What is left below a microsecond.
+    pub(crate) nanos: i64,
     /// Whether the text named a zone (`Z`, `+02:00`).
     pub(crate) zoned: bool,
 }
 
-/// `2026-11-23 10:15[:30[.123456]][Z|+02:00]` with a space or `T`. Digits beyond the microsecond
+/// `2026-11-23 10:15[:30[.123456789]][Z|+02:00]` with a space or `T`. Digits beyond the nanosecond
 /// must be zeros.
 pub(crate) fn parse_timestamp(text: &[u8]) -> Option<Timestamp> {
     let (date, rest) = text.split_at_checked(10)?;
@@ -235,7 +240,7 @@ pub(crate) fn parse_timestamp(text: &[u8]) -> Option<Timestamp> {
     let (time, offset_minutes) = split_zone(time)?;
     let &[h1, h2, b':', m1, m2, ref seconds @ ..] = time else { return None };
     let (hour, minute) = (two(h1, h2)?, two(m1, m2)?);
-    let (second, micros) = match seconds {
+    let (second, nanos) = match seconds {
         [] => (0, 0),
         [b':', s1, s2] => (two(*s1, *s2)?, 0),
         [b':', s1, s2, b'.' | b',', fraction @ ..] => (two(*s1, *s2)?, parse_fraction(fraction)?),
@@ -246,24 +251,21 @@ pub(crate) fn parse_timestamp(text: &[u8]) -> Option<Timestamp> {
     }
     let minutes = date * 1440 + i64::from(hour) * 60 + i64::from(minute) - offset_minutes.unwrap_or(0);
     let seconds = minutes * 60 + i64::from(second);
-    Some(Timestamp { micros: seconds * 1_000_000 + micros, zoned: offset_minutes.is_some() })
+    let micros = seconds * 1_000_000 + nanos / 1_000;
+    Some(Timestamp { micros, nanos: nanos % 1_000, zoned: offset_minutes.is_some() })
 }
 
+/// The nanoseconds that the digits behind the point stand for.
 fn parse_fraction(digits: &[u8]) -> Option<i64> {
+    const NANOS: [i64; 10] = [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
     if digits.is_empty() || digits.len() > 12 {
         return None;
     }
-    let mut micros = 0;
-    for at in 0..digits.len().max(6) {
-        let digit = digits.get(at).copied().unwrap_or(b'0').wrapping_sub(b'0');
-        match at {
-            _ if digit > 9 => return None,
-            0..6 => micros = micros * 10 + i64::from(digit),
-            _ if digit != 0 => return None,
-            _ => {}
-        }
+    let (kept, beyond) = digits.split_at(digits.len().min(9));
+    if beyond.iter().any(|digit| *digit != b'0') {
+        return None;
     }
-    Some(micros)
+    Some(parse_digits(kept)? as i64 * NANOS[kept.len()])
 }
 
 /// The time, and the minutes by which its zone is ahead of UTC.

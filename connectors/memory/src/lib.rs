@@ -1,7 +1,8 @@
 //! Tables held in this process: the smallest connector, and the one to copy.
 //!
 //! A connector is a factory (names, keys, `open`) and the open catalog it makes. This one has no
-//! keys, no source to reach and nothing to push down, so each method shows its contract and no more.
+//! keys of its own, no source to reach and nothing to push down, so each method shows its contract
+//! and no more. Its tests hand it to the suite that every connector must pass.
 //!
 //! ```text
 //! MemoryConnector::put(schema, table, batches) --> Connector::table --> DataFusion's own MemTable
@@ -22,6 +23,13 @@ use meesh_connector_spi::{
 };
 use parking_lot::RwLock;
 
+/// Keys of Trino's memory connector, accepted with a warning.
+const IGNORED: &[ConfigKey] = &[
+    ConfigKey::ignored("memory.enable-lazy-dynamic-filtering", "meesh chooses this itself"),
+    ConfigKey::ignored("memory.max-data-per-node", "statements write no tables, so that there is nothing to limit"),
+    ConfigKey::ignored("memory.splits-per-node", "a table is read as one piece"),
+];
+
 /// Opens empty catalogs: `connector.name=memory`.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct MemoryFactory;
@@ -32,7 +40,7 @@ impl ConnectorFactory for MemoryFactory {
     }
 
     fn keys(&self) -> &'static [&'static [ConfigKey]] {
-        &[]
+        &[IGNORED]
     }
 
     fn open(&self, catalog: &str, _values: &ConfigValues) -> Result<Arc<dyn Connector>> {
@@ -155,52 +163,4 @@ impl Connector for MemoryConnector {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use arrow::array::Int64Array;
-    use arrow::datatypes::{DataType, Field, Schema};
-    use datafusion::prelude::SessionContext;
-    use futures::TryStreamExt;
-
-    fn numbers(values: &[i64]) -> (SchemaRef, RecordBatch) {
-        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
-        let batch =
-            RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(Int64Array::from(values.to_vec()))]).unwrap();
-        (schema, batch)
-    }
-
-    #[tokio::test]
-    async fn a_table_put_is_found_described_and_read() {
-        let connector = MemoryConnector::new("m");
-        let (schema, batch) = numbers(&[1, 2, 3]);
-        connector.put("s", "Numbers", schema, vec![batch]).unwrap();
-        assert_eq!(connector.schemas().await.unwrap(), ["default", "s"]);
-        assert_eq!(connector.tables("S").await.unwrap()[0].name, "Numbers");
-        assert_eq!(connector.describe("s", "numbers").await.unwrap().unwrap().columns[0].name, "n");
-        assert!(connector.table("s", "none").await.unwrap().is_none());
-        let context = SessionContext::new();
-        context.register_table("t", connector.table("S", "NUMBERS").await.unwrap().unwrap()).unwrap();
-        let rows = context.sql("select n from t where n > 1").await.unwrap().execute_stream().await.unwrap();
-        let batches: Vec<RecordBatch> = rows.try_collect().await.unwrap();
-        assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 2);
-    }
-
-    #[tokio::test]
-    async fn names_that_differ_in_case_only_are_an_error_naming_both() {
-        let connector = MemoryConnector::new("m");
-        for name in ["t", "T"] {
-            let (schema, batch) = numbers(&[1]);
-            connector.put("s", name, schema, vec![batch]).unwrap();
-        }
-        let error = connector.describe("s", "t").await.unwrap_err().to_string();
-        assert!(error.contains("\"T\"") && error.contains("\"t\""), "{error}");
-    }
-
-    #[test]
-    fn batches_must_have_the_columns_of_the_table() {
-        let connector = MemoryConnector::new("m");
-        let other = Arc::new(Schema::new(vec![Field::new("x", DataType::Utf8, false)]));
-        let error = connector.put("s", "t", other, vec![numbers(&[1]).1]).unwrap_err();
-        assert!(error.message().contains("table \"t\""), "{error}");
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ use meesh_connector_spi::TableInfo;
 
 use crate::config::PostgresConfig;
 use crate::pool::Pool;
-use crate::wire::QueryResult;
+use crate::wire::{QueryResult, READ_ONLY};
 use cache::Cache;
 use queries::Which;
 pub(crate) use relation::{Relation, RemoteColumn};
@@ -21,6 +21,9 @@ pub(crate) use relation::{Relation, RemoteColumn};
 const SCHEMA_RELATIONS_MAX: usize = 2_000;
 /// Schemas of the server's own: found by name, not listed.
 const SYSTEM_SCHEMAS: &[&str] = &["pg_catalog", "information_schema"];
+
+/// How long the server may take to answer about itself.
+const PATIENCE: &[(&str, &str)] = &[("lock_timeout", "3s"), ("statement_timeout", "20s")];
 
 type Relations = Arc<Vec<Arc<Relation>>>;
 /// The relations of one schema by their folded names.
@@ -177,7 +180,7 @@ impl Catalog {
     async fn ask(&self, sql: impl FnOnce(u32) -> String) -> Result<Vec<QueryResult>> {
         let mut connection = self.pool.get(None).await?;
         let sql = sql(connection.server_version());
-        connection.simple_query(&sql).await
+        connection.transaction(READ_ONLY, PATIENCE, &sql).await
     }
 
     fn only_one(&self, found: &[Arc<Relation>]) -> Result<Option<Arc<Relation>>> {

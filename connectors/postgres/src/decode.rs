@@ -9,6 +9,7 @@ mod column;
 mod fault;
 mod list;
 mod numeric;
+mod record;
 mod temporal;
 mod text;
 

@@ -139,7 +139,7 @@ impl Pool {
         let limit = left.unwrap_or(Duration::MAX).min(self.shared.settings.wait_max);
         let result = tokio::select! {
             result = self.wait_and_open(true, limit) => result,
-            () = scope.cancel_token().cancelled() => Err(Error::cancelled("query was cancelled")),
+            stopped = scope.stopped() => Err(stopped),
         };
         // A query that ended says so, whatever else went wrong meanwhile.
         if result.is_err() {
@@ -172,7 +172,7 @@ impl Pool {
             if let Some(connection) = self.shared.take_idle().await {
                 return Ok(self.hand_out(connection, permits));
             }
-            self.shared.breaker.check()?;
+            self.shared.breaker.check(&self.options.catalog)?;
             let error = match self.shared.open_one(&self.options).await {
                 Ok(connection) => return Ok(self.hand_out(connection, permits)),
                 Err(error) => error,
@@ -228,9 +228,15 @@ impl Shared {
             if since.elapsed() < TRUSTED_IDLE {
                 return Some(connection);
             }
-            let sign = tokio::time::timeout(VALIDATION_MAX, connection.simple_query("")).await;
-            if matches!(sign, Ok(Ok(_))) && connection.is_idle() {
-                return Some(connection);
+            match tokio::time::timeout(VALIDATION_MAX, connection.simple_query("")).await {
+                Ok(Ok(_)) if connection.is_idle() => return Some(connection),
+                Ok(_) => {}
+                // The server is silent: the others would be as slow to say so, one after the other.
+                Err(_elapsed) => {
+                    let silent = std::mem::take(&mut self.unused.lock().sessions);
+                    drop(silent);
+                    return None;
+                }
             }
         }
     }

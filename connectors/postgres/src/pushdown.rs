@@ -61,7 +61,7 @@ impl Pushdown for PostgresConnector {
             statistics.num_rows = Precision::Inexact(rows as usize);
             statistics.total_byte_size = Precision::Inexact((rows * row_bytes as f64) as usize);
         }
-        let scan = PgScan::new(self, place.into(), text, decoders, schema, statistics);
+        let scan = PgScan::new(self, place.into(), select.relations, text, decoders, schema, statistics);
         Ok(PlannedFragment { scan: Arc::new(scan) })
     }
 }

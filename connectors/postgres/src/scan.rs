@@ -25,11 +25,11 @@ use meesh_connector_spi::SourceScan;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::catalog::Relation;
 use crate::connector::PostgresConnector;
 use crate::decode::BatchDecoder;
-use crate::pushdown::literal::quote_text;
 use crate::types::Decoder;
-use crate::wire::CopyState;
+use crate::wire::{CopyState, READ_ONLY};
 
 /// Decoded batches that may wait for the query.
 const BATCHES_AHEAD: usize = 2;
@@ -40,6 +40,8 @@ pub(crate) struct PgScan {
     connector: PostgresConnector,
     /// Catalog and table, for messages.
     place: Arc<str>,
+    /// What the SELECT reads.
+    relations: Arc<[Arc<Relation>]>,
     select: Arc<str>,
     decoders: Arc<[Decoder]>,
     schema: SchemaRef,
@@ -51,6 +53,7 @@ impl PgScan {
     pub(crate) fn new(
         connector: &PostgresConnector,
         place: Arc<str>,
+        relations: Vec<Arc<Relation>>,
         select: String,
         decoders: Vec<Decoder>,
         schema: SchemaRef,
@@ -59,6 +62,7 @@ impl PgScan {
         Self {
             connector: connector.clone(),
             place,
+            relations: relations.into(),
             select: select.into(),
             decoders: decoders.into(),
             schema,
@@ -66,13 +70,20 @@ impl PgScan {
         }
     }
 
-    /// What is said before the COPY. Here the query's exported snapshot will be taken up, and
-    /// [`SourceScan::partitions`] will count the ranges of pages, once a scan is split.
-    fn prelude(scope: &QueryScope) -> String {
-        format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL application_name = {}",
-            quote_text(&format!("meesh/{}", scope.id()))
-        )
+    /// Whether the relations still have the columns that the SELECT was made for: binary values carry
+    /// no types.
+    fn check_unchanged(&self, values: &[Option<String>]) -> Result<()> {
+        let now = values.get(values.len().saturating_sub(self.relations.len())..).unwrap_or_default();
+        let changed = self.relations.iter().zip(now).find(|(relation, now)| now.as_ref() != Some(&relation.fingerprint));
+        match changed {
+            None if now.len() == self.relations.len() => Ok(()),
+            _ => {
+                self.connector.tables_known().refresh(None, None);
+                let relation = changed.map_or("a table", |(relation, _)| relation.name.as_str());
+                Err(Error::source_unavailable(format!("{}: the definition of {relation:?} has changed", self.place))
+                    .with_hint("run the query again"))
+            }
+        }
     }
 }
 
@@ -157,11 +168,12 @@ impl Reader {
         let Some(mut session) = self.wanted(self.scan.connector.pool().get(Some(&self.scope))).await? else {
             return Ok(None);
         };
-        let prelude = PgScan::prelude(&self.scope);
+        let name = format!("meesh/{}", self.scope.id());
+        let fingerprints: Vec<String> = self.scan.relations.iter().map(|relation| relation.fingerprint_now()).collect();
+        let prelude = session.prelude(READ_ONLY, &[("application_name", &name)], &fingerprints);
         let copy = format!("COPY ({}) TO STDOUT (FORMAT BINARY); COMMIT", self.scan.select);
-        if self.wanted(session.start_copy_out(Some(&prelude), &copy)).await?.is_none() {
-            return Ok(None);
-        }
+        let Some(begun) = self.wanted(session.start_copy_out(Some(&prelude), &copy)).await? else { return Ok(None) };
+        self.scan.check_unchanged(begun.last().map(Vec::as_slice).unwrap_or_default())?;
         loop {
             let Some(state) = self.wanted(session.read_copy(&mut decoder)).await? else { return Ok(None) };
             let done = state == CopyState::Done;
@@ -196,17 +208,10 @@ impl Reader {
     /// # Errors
     /// The step's, and the scope's when the query was cancelled or has reached its deadline.
     async fn wanted<T>(&self, step: impl Future<Output = Result<T>>) -> Result<Option<T>> {
-        let deadline = async {
-            match self.scope.deadline() {
-                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             biased;
             () = self.sender.closed() => Ok(None),
-            () = self.scope.cancel_token().cancelled() => self.scope.check().map(|()| None),
-            () = deadline => Err(self.scope.timeout()),
+            error = self.scope.stopped() => Err(error),
             result = step => result.map(Some),
         }
     }

@@ -57,6 +57,9 @@ pub(crate) enum Decoder {
     List(Box<ListDecoder>),
     /// `real[]` of fixed length, for pgvector.
     Vector(i32),
+    /// A composite value, into a struct: for each attribute the type that its value must name, and its
+    /// decoder.
+    Record(Vec<(u32, Decoder)>),
 }
 
 /// How the elements of an array are decoded.
@@ -98,6 +101,8 @@ pub(crate) enum Form {
     AsText,
     /// None: it is read and held against NULL, no more.
     Opaque,
+    /// None, and only its `::text` is NULL when it is: a composite value of NULLs is not.
+    Composite,
 }
 
 /// The collation that a text expression carries.
@@ -155,6 +160,21 @@ pub(crate) struct TypeRow {
     pub(crate) base_dimensions: usize,
     /// `typelem` of a true array, else 0.
     pub(crate) element: u32,
+    /// The attributes of a composite type, in order.
+    pub(crate) attributes: Vec<Attribute>,
+}
+
+/// One attribute of a composite type.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Attribute {
+    /// `attname`.
+    pub(crate) name: String,
+    /// `atttypid`.
+    pub(crate) oid: u32,
+    /// `atttypmod`.
+    pub(crate) typmod: i32,
+    /// `attndims`.
+    pub(crate) dimensions: usize,
 }
 
 /// Types whose oid is the same in every server: oid, cast, decoder, form.
@@ -252,10 +272,29 @@ impl TypeResolver<'_> {
             let decoder = Decoder::Vector(typmod);
             return direct(arrow_type(&decoder, false), Some("real[]"), decoder, Form::Opaque);
         }
+        if let Some(composite) = self.composite(row) {
+            return composite;
+        }
         match BY_NAME.iter().find(|(name, ..)| *name == row.name) {
             Some((_, cast, decoder, form)) => direct(arrow_type(decoder, false), *cast, decoder.clone(), *form),
             None => text_cast(),
         }
+    }
+
+    /// A composite type all of whose attributes have a binary form that is decoded; the value of one
+    /// cannot be cast on its way.
+    fn composite(&self, row: &TypeRow) -> Option<ColumnType> {
+        let (mut fields, mut decoders) = (Vec::new(), Vec::new());
+        for attribute in &row.attributes {
+            let of = self.column(attribute.oid, attribute.typmod, attribute.dimensions);
+            if of.wire.cast.is_some() {
+                return None;
+            }
+            fields.push(Field::new(&attribute.name, of.arrow, true));
+            decoders.push((attribute.oid, of.wire.decoder));
+        }
+        let arrow = DataType::Struct(Fields::from(fields));
+        (!decoders.is_empty()).then(|| direct(arrow, None, Decoder::Record(decoders), Form::Composite))
     }
 
     fn array(&self, element_oid: u32, typmod: i32, dimensions: usize) -> ColumnType {
@@ -325,6 +364,8 @@ fn arrow_type(decoder: &Decoder, zoned: bool) -> DataType {
         Decoder::Point => DataType::Struct(point_fields()),
         Decoder::List(list) => DataType::new_list(arrow_type(&list.element, zoned), true),
         Decoder::Vector(length) => DataType::new_fixed_size_list(DataType::Float32, *length, true),
+        // Made by the resolver, which knows the names.
+        Decoder::Record(_) => DataType::Struct(Fields::empty()),
     }
 }
 

@@ -5,6 +5,8 @@ use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use meesh_base::Error;
 
+use crate::words::in_sql_words;
+
 /// Wraps an error for a DataFusion signature; [`from_datafusion`] finds it again.
 pub fn into_datafusion(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
@@ -51,7 +53,7 @@ pub fn from_datafusion(error: DataFusionError) -> Error {
         return own;
     }
     let root = error.find_root();
-    let text = first_line(&root.strip_backtrace());
+    let text = in_sql_words(&first_line(&root.strip_backtrace()));
     match root {
         DataFusionError::SQL(..) => Error::invalid_query(text).with_code("SYNTAX_ERROR"),
         DataFusionError::Plan(_) | DataFusionError::Configuration(_) => Error::invalid_query(text),
@@ -61,7 +63,14 @@ pub fn from_datafusion(error: DataFusionError) -> Error {
             _ => Error::invalid_query(text),
         },
         DataFusionError::NotImplemented(_) => Error::unsupported(text).with_code("NOT_SUPPORTED"),
+        // The disk manager's own words for its limit.
+        DataFusionError::ResourcesExhausted(_) if text.contains("disk space") => {
+            Error::exhausted(text).with_hint("raise spill.limit, or narrow the query").with_code("EXCEEDED_SPILL_LIMIT")
+        }
         DataFusionError::ResourcesExhausted(_) => Error::exhausted(text).with_code("EXCEEDED_LOCAL_MEMORY_LIMIT"),
+        DataFusionError::IoError(io) if is_full(io) => Error::exhausted(format!("spill folder is full: {text}"))
+            .with_hint("make room in spill.dir, or lower spill.limit")
+            .with_code("EXCEEDED_SPILL_LIMIT"),
         DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => Error::source_unavailable(text),
         DataFusionError::ParquetError(_) => Error::source_data(text),
         DataFusionError::Execution(_) => Error::invalid_query(text),
@@ -69,6 +78,9 @@ pub fn from_datafusion(error: DataFusionError) -> Error {
             ArrowError::DivideByZero => Error::invalid_query("division by zero").with_code("DIVISION_BY_ZERO"),
             ArrowError::ArithmeticOverflow(_) => Error::invalid_query(text).with_code("NUMERIC_VALUE_OUT_OF_RANGE"),
             ArrowError::CastError(_) => Error::invalid_query(text).with_code("INVALID_CAST_ARGUMENT"),
+            ArrowError::IoError(_, io) if is_full(io) => Error::exhausted(format!("spill folder is full: {text}"))
+                .with_hint("make room in spill.dir, or lower spill.limit")
+                .with_code("EXCEEDED_SPILL_LIMIT"),
             ArrowError::ParseError(_) | ArrowError::InvalidArgumentError(_) | ArrowError::ComputeError(_) => {
                 Error::invalid_query(text)
             }
@@ -78,6 +90,10 @@ pub fn from_datafusion(error: DataFusionError) -> Error {
     }
 }
 
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+}
+
 /// Translates an Arrow error as [`from_datafusion`] does.
 pub fn from_arrow(error: ArrowError) -> Error {
     from_datafusion(DataFusionError::from(error))
@@ -85,11 +101,23 @@ pub fn from_arrow(error: ArrowError) -> Error {
 
 /// Messages of DataFusion start with their kind and may go on for a page.
 fn first_line(text: &str) -> String {
-    let text = text
-        .trim_start_matches("Error during planning: ")
-        .trim_start_matches("Execution error: ")
-        .trim_start_matches("Schema error: ")
-        .trim_start_matches("Arrow error: ");
+    const KINDS: &[&str] = &[
+        "Error during planning: ",
+        "Execution error: ",
+        "Schema error: ",
+        "Arrow error: ",
+        "Cast error: ",
+        "Parser error: ",
+        "Arithmetic overflow: ",
+        "Compute error: ",
+        "Invalid argument error: ",
+        "Resources exhausted: ",
+        "While expanding wildcard, ",
+    ];
+    let mut text = text;
+    while let Some(rest) = KINDS.iter().find_map(|kind| text.strip_prefix(kind)) {
+        text = rest;
+    }
     text.split("\n\nbacktrace:").next().unwrap_or(text).trim().to_owned()
 }
 

@@ -11,6 +11,7 @@ mod error;
 mod exec;
 mod pushdown;
 mod table;
+mod words;
 
 pub use catalog::{ColumnInfo, Health, TableDescription, TableInfo, TableKind};
 pub use connector::{CheckStep, Connector, ConnectorFactory};
@@ -18,5 +19,6 @@ pub use error::{from_arrow, from_datafusion, into_arrow, into_datafusion, unwrap
 pub use exec::{SourceScanExec, query_scope};
 pub use pushdown::{PlannedFragment, Pushdown, SourceScan, Verdict};
 pub use table::{SourceTable, source_table};
+pub use words::in_sql_words;
 
 pub use meesh_base as base;

@@ -171,6 +171,12 @@ impl Error {
         self.change(|e| e.message = format!("{context}: {}", e.message))
     }
 
+    /// The same error with its message changed.
+    #[must_use]
+    pub fn reworded(self, change: impl FnOnce(&str) -> String) -> Self {
+        self.change(|e| e.message = change(&e.message))
+    }
+
     /// What the caller can do.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

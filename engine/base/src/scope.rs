@@ -129,21 +129,36 @@ impl QueryScope {
 
     /// [`Error`] of kind `Cancelled` or `Timeout` once the query must stop.
     pub fn check(&self) -> Result<()> {
-        if self.cancel.is_cancelled() {
-            return Err(Error::cancelled("query was cancelled").with_code("USER_CANCELED"));
-        }
-        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Err(self.timeout());
-        }
-        Ok(())
+        let late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        if late || self.cancel.is_cancelled() { Err(self.end().error()) } else { Ok(()) }
     }
 
     /// The error of a query that ran into its deadline.
     pub fn timeout(&self) -> Error {
-        let limit = self.deadline.map(|d| d.duration_since(self.started)).unwrap_or_default();
-        Error::timeout(format!("query exceeded its maximum run time of {}", crate::format_duration(limit)))
-            .with_hint("raise it with SET SESSION query_max_run_time = '…', or narrow the query")
-            .with_code("EXCEEDED_TIME_LIMIT")
+        self.end().timeout()
+    }
+
+    /// Waits until the query must stop, and says why; for ever if it never must. Does not keep the
+    /// scope alive.
+    pub fn stopped(&self) -> impl Future<Output = Error> + Send + use<> {
+        let end = self.end();
+        async move {
+            let deadline = async {
+                match end.deadline {
+                    Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = end.cancel.cancelled() => {}
+                () = deadline => {}
+            }
+            end.error()
+        }
+    }
+
+    fn end(&self) -> End {
+        End { cancel: self.cancel.clone(), started: self.started, deadline: self.deadline }
     }
 
     /// What `source` keeps for this query, made on first use; one value per source and type.
@@ -167,6 +182,29 @@ impl QueryScope {
     /// Runs `hook` once the query is over, however it ended.
     pub fn on_end(&self, hook: impl FnOnce() + Send + 'static) {
         self.hooks.lock().push(Box::new(hook));
+    }
+}
+
+/// What ends a query before its last row.
+struct End {
+    cancel: CancellationToken,
+    started: Instant,
+    deadline: Option<Instant>,
+}
+
+impl End {
+    fn error(&self) -> Error {
+        if self.cancel.is_cancelled() {
+            return Error::cancelled("query was cancelled").with_code("USER_CANCELED");
+        }
+        self.timeout()
+    }
+
+    fn timeout(&self) -> Error {
+        let limit = self.deadline.map(|deadline| deadline.duration_since(self.started)).unwrap_or_default();
+        Error::timeout(format!("query exceeded its maximum run time of {}", crate::format_duration(limit)))
+            .with_hint("raise it with SET SESSION query_max_run_time = '…', or narrow the query")
+            .with_code("EXCEEDED_TIME_LIMIT")
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
 use datafusion::execution::SessionState;
@@ -11,13 +11,13 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use futures::StreamExt;
 use meesh_base::{Error, QueryId, QueryScope, Result};
 use meesh_connector_spi::from_datafusion;
-use meesh_sql::Statement;
+use meesh_sql::{Query, Statement};
 
 use crate::answer::{self, Answer, Asked};
 use crate::catalog::{self, Catalogs, MetadataFilter, Resolver, SchemaEntry, TableEntry};
 use crate::limits::{Admission, ProcessMemory, QueryMemoryPool, container_memory_bytes, open_spill};
 use crate::parameters::Parameters;
-use crate::plan::{PlannedQuery, Planner};
+use crate::plan::{PlannedQuery, Planner, QueryShape};
 use crate::query::{Parked, Queries, QueryInfo, QueryRecord, QueryStream, Run, run};
 use crate::session::Session;
 
@@ -25,15 +25,18 @@ use crate::session::Session;
 /// Only pages that are touched take memory.
 const THREAD_STACK_BYTES: usize = 64 << 20;
 
-/// The longest a statement may be planned. The size checks keep nearly all far below it.
-const PLANNING_TIME_MAX: Duration = Duration::from_secs(10);
-
 /// Statements up to this length are read in microseconds.
 const SHORT_STATEMENT_BYTES: usize = 16 << 10;
 
 /// Share of the container's memory that queries' operators may hold; the rest is for buffers of
 /// sources and clients, which no pool counts.
 const POOL_SHARE: f64 = 0.6;
+
+/// Share of that which one query may hold, so that a heavy one leaves something to the others.
+const QUERY_SHARE: f64 = 0.7;
+
+/// How long a server that shuts down keeps queries whose client has not come for the rows.
+const PARKED_GRACE: Duration = Duration::from_secs(5);
 
 /// A tokio runtime fit for an [`Engine`]: threads with stacks deep enough for any accepted statement.
 ///
@@ -44,6 +47,9 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .enable_all()
         .thread_name("meesh")
         .thread_stack_size(THREAD_STACK_BYTES)
+        // Tasks that compute take milliseconds each: with tokio's 61 between two looks at sockets and
+        // timers, a busy server would answer nobody for seconds.
+        .event_interval(5)
         .max_blocking_threads(64)
         .build()
 }
@@ -53,6 +59,8 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 pub struct EngineConfig {
     /// Memory that all queries' operators share; `None` takes a share of the container's limit.
     pub memory_limit_bytes: Option<u64>,
+    /// Memory that one query's operators may hold; `None` takes 70 % of what they share.
+    pub query_memory_limit_bytes: Option<u64>,
     /// Where operators spill.
     pub spill_dir: PathBuf,
     /// The most they may spill at once.
@@ -69,6 +77,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             memory_limit_bytes: None,
+            query_memory_limit_bytes: None,
             spill_dir: std::env::temp_dir(),
             spill_limit_bytes: 10 << 30,
             running_max: 16,
@@ -127,6 +136,8 @@ impl Engine {
     /// `InvalidQuery` when the spill folder cannot be used.
     pub fn new(config: EngineConfig) -> Result<Self> {
         let limit = config.memory_limit_bytes.unwrap_or_else(default_memory_bytes);
+        let query_limit = config.query_memory_limit_bytes.unwrap_or((limit as f64 * QUERY_SHARE) as u64).min(limit);
+        let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
         let (spill_dir, disk) = open_spill(&config.spill_dir, config.spill_limit_bytes)?;
         let runtime = RuntimeEnvBuilder::new()
             .with_disk_manager_builder(disk)
@@ -140,9 +151,9 @@ impl Engine {
             catalogs: Catalogs::default(),
             queries: Arc::default(),
             parked: Arc::default(),
-            planner: Arc::new(Planner::new(runtime, config.partitions.unwrap_or(cores))),
+            planner: Arc::new(Planner::new(runtime, config.partitions.unwrap_or(cores), bytes(query_limit))),
             admission: Arc::new(Admission::new(config.running_max, config.queued_max)),
-            memory: ProcessMemory::new(usize::try_from(limit).unwrap_or(usize::MAX)),
+            memory: ProcessMemory::new(bytes(limit), bytes(query_limit)),
             spill_dir,
             draining: AtomicBool::new(false),
         })))
@@ -163,13 +174,18 @@ impl Engine {
     /// # Errors
     /// As [`Engine::query`], except that parameters are not missed.
     pub async fn prepare(&self, session: &Session, sql: &str) -> Result<Prepared> {
-        let begun = self.begin(session, sql, session.run_time_max());
-        match self.shape(session, sql, &begun).await {
+        let begun = self.begin(session, sql);
+        let prepared = tokio::select! {
+            prepared = self.shape(session, sql, &begun) => prepared,
+            stopped = begun.scope.stopped() => Err(stopped),
+        };
+        match prepared {
             Ok(prepared) => {
                 self.0.queries.forget(&begun.record);
+                begun.hand_over();
                 Ok(prepared)
             }
-            Err(error) => Err(self.fail(&begun, error)),
+            Err(error) => Err(begun.fail(error)),
         }
     }
 
@@ -190,13 +206,18 @@ impl Engine {
                 .with_hint("send the statement again in a moment")
                 .with_code("SERVER_SHUTTING_DOWN"));
         }
-        let begun = self.begin(session, sql, session.run_time_max());
-        let cancelled = begun.scope.cancel_token().clone();
-        let outcome = tokio::select! {
-            outcome = self.open(session, sql, parameters, &begun) => outcome,
-            () = cancelled.cancelled() => Err(Error::cancelled("query was cancelled").with_code("USER_CANCELED")),
+        let begun = self.begin(session, sql);
+        let opened = tokio::select! {
+            opened = self.open(session, sql, parameters, &begun) => opened,
+            stopped = begun.scope.stopped() => Err(stopped),
         };
-        outcome.map_err(|error| self.fail(&begun, error))
+        match opened {
+            Ok(stream) => {
+                begun.hand_over();
+                Ok(stream)
+            }
+            Err(error) => Err(begun.fail(error)),
+        }
     }
 
     /// Keeps a planned query until it is claimed, at most five minutes.
@@ -250,11 +271,15 @@ impl Engine {
         catalog::list_tables(&self.0.catalogs, filter, with_columns).await
     }
 
-    /// Refuses new queries and waits until the running ones have ended; after `grace` cancels them.
+    /// Refuses new queries and waits until the running ones have ended, and those that were planned
+    /// have been claimed or given up; after `grace` cancels them.
     pub async fn drain(&self, grace: Duration) {
         self.0.draining.store(true, Ordering::Relaxed);
+        let end = Instant::now() + grace;
+        // A client that was just told of its query comes for the rows at once, or never.
+        self.0.queries.wait_idle(grace.min(PARKED_GRACE)).await;
         self.0.parked.clear();
-        self.0.queries.wait_idle(grace).await;
+        self.0.queries.wait_idle(end.saturating_duration_since(Instant::now())).await;
         self.0.queries.cancel_all();
     }
 
@@ -278,28 +303,24 @@ impl Engine {
     }
 
     /// Takes a statement in: it has a name, a scope and a place in the registry from here on.
-    fn begin(&self, session: &Session, sql: &str, run_time_max: Option<Duration>) -> Begun {
+    fn begin(&self, session: &Session, sql: &str) -> Begun {
         let memory = QueryMemoryPool::new(Arc::clone(&self.0.memory));
-        let scope = Arc::new(QueryScope::new(QueryId::generate(), session.user.as_str(), run_time_max));
+        let scope = Arc::new(QueryScope::new(QueryId::generate(), session.user.as_str(), session.run_time_max()));
         let record = self.0.queries.begin(&scope, session.source.clone(), sql, Arc::clone(&memory));
-        Begun { scope, record, memory }
-    }
-
-    fn fail(&self, begun: &Begun, error: Error) -> Error {
-        let error = error.with_query(begun.record.id());
-        begun.record.end(Err(&error));
-        self.0.queries.retire(&begun.record);
-        error
+        Begun { scope, record, memory, queries: Arc::clone(&self.0.queries), handed_over: false }
     }
 
     async fn shape(&self, session: &Session, sql: &str, begun: &Begun) -> Result<Prepared> {
         let empty = || Arc::new(arrow::datatypes::Schema::empty());
-        match parse(sql).await? {
+        match self.parse(sql).await? {
             Statement::Query(query) => {
-                let state = self.state(session, &query, begun).await?;
-                let planner = Arc::clone(&self.0.planner);
-                let shape = on_planning_thread(async move { planner.shape(&state, query).await }).await?;
+                let shape = self.shape_of(session, query, begun).await?;
                 Ok(Prepared { kind: StatementKind::Query, schema: shape.schema, parameters: shape.parameters })
+            }
+            Statement::Explain { kind, format, statement, .. } => {
+                let schema = answer::explain_schema(kind, format)?;
+                let shape = self.shape_of(session, explained(*statement)?, begun).await?;
+                Ok(Prepared { kind: StatementKind::Query, schema, parameters: shape.parameters })
             }
             statement => Ok(match answer::schema(&statement) {
                 Some(schema) => Prepared { kind: StatementKind::Query, schema, parameters: empty() },
@@ -308,23 +329,26 @@ impl Engine {
         }
     }
 
+    async fn shape_of(&self, session: &Session, query: Query, begun: &Begun) -> Result<QueryShape> {
+        let (state, query) = self.state(session, query, begun).await?;
+        self.0.planner.shape(state, query).await
+    }
+
     async fn open(&self, session: &Session, sql: &str, parameters: Parameters, begun: &Begun) -> Result<QueryStream> {
         let queries = Arc::clone(&self.0.queries);
         let record = Arc::clone(&begun.record);
-        match parse(sql).await? {
+        match self.parse(sql).await? {
             Statement::Query(query) => {
                 let planned = self.plan(session, query, parameters, begun).await?;
                 let schema = Arc::clone(&planned.schema);
                 let rows = run(self.run_of(begun), planned);
                 Ok(QueryStream::new(record, queries, StatementKind::Query, schema, Vec::new(), rows))
             }
-            Statement::Explain { analyze, verbose, statement, .. } => {
-                let Statement::Query(query) = *statement else {
-                    return Err(Error::unsupported("only queries can be explained").with_code("NOT_SUPPORTED"));
-                };
-                let planned = self.plan(session, query, parameters, begun).await?;
-                let (schema, rows) = answer::explain(self.run_of(begun), planned, analyze, verbose);
-                Ok(QueryStream::new(record, queries, StatementKind::Query, schema, Vec::new(), rows))
+            Statement::Explain { analyze, verbose, kind, format, statement } => {
+                let declared = answer::explain_schema(kind, format)?;
+                let planned = self.plan(session, explained(*statement)?, parameters, begun).await?;
+                let rows = answer::explain(self.run_of(begun), planned, declared.clone(), kind, analyze, verbose);
+                Ok(QueryStream::new(record, queries, StatementKind::Query, declared, Vec::new(), rows))
             }
             statement => {
                 let asked = Asked { catalogs: &self.0.catalogs, queries: &self.0.queries, session, engine: self };
@@ -336,22 +360,32 @@ impl Engine {
         }
     }
 
-    /// The state that a query is planned in; its sources are asked here, and waited for.
-    async fn state(&self, session: &Session, query: &meesh_sql::Query, begun: &Begun) -> Result<SessionState> {
-        let view = self.resolver(session).view(&query.tables, query.names_hidden()).await?;
-        self.0.planner.state(session, &begun.scope, &begun.memory, view)
+    /// The state that a query is planned in, and the query as its tables want it. Its sources are
+    /// asked here, and waited for.
+    async fn state(&self, session: &Session, mut query: Query, begun: &Begun) -> Result<(SessionState, Query)> {
+        let view = self.resolver(session).view(&mut query).await?;
+        let state = self.0.planner.state(session, &begun.scope, &begun.memory, view)?;
+        Ok((state, query))
     }
 
     async fn plan(
         &self,
         session: &Session,
-        query: meesh_sql::Query,
+        query: Query,
         parameters: Parameters,
         begun: &Begun,
     ) -> Result<PlannedQuery> {
-        let state = self.state(session, &query, begun).await?;
-        let planner = Arc::clone(&self.0.planner);
-        on_planning_thread(async move { planner.plan(state, query, &parameters).await }).await
+        let (state, query) = self.state(session, query, begun).await?;
+        self.0.planner.plan(state, query, parameters).await
+    }
+
+    /// Reads a statement; a long one away from the threads that serve clients.
+    async fn parse(&self, sql: &str) -> Result<Statement> {
+        if sql.len() <= SHORT_STATEMENT_BYTES {
+            return meesh_sql::parse(sql);
+        }
+        let sql = sql.to_owned();
+        self.0.planner.threads().run(async move { meesh_sql::parse(&sql) }).await
     }
 
     fn run_of(&self, begun: &Begun) -> Run {
@@ -364,11 +398,38 @@ impl Engine {
     }
 }
 
-/// A statement that was taken in.
+/// A statement that was taken in. Dropped before it became a stream, it is cancelled and retired:
+/// the client went away while it was planned.
 struct Begun {
     scope: Arc<QueryScope>,
     record: Arc<QueryRecord>,
     memory: Arc<QueryMemoryPool>,
+    queries: Arc<Queries>,
+    handed_over: bool,
+}
+
+impl Begun {
+    /// The statement's life is its stream's from here on.
+    fn hand_over(mut self) {
+        self.handed_over = true;
+    }
+
+    /// Ends the statement with `error`, and names it there.
+    fn fail(self, error: Error) -> Error {
+        let error = error.with_query(self.record.id());
+        self.record.end(Err(&error));
+        error
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if !self.handed_over {
+            self.scope.cancel_token().cancel();
+            self.record.end(Err(&Error::cancelled("query was abandoned by its client").with_code("USER_CANCELED")));
+            self.queries.retire(&self.record);
+        }
+    }
 }
 
 fn default_memory_bytes() -> u64 {
@@ -376,28 +437,10 @@ fn default_memory_bytes() -> u64 {
     (container as f64 * POOL_SHARE) as u64
 }
 
-/// Reads a statement; a long one away from the threads that serve clients.
-async fn parse(sql: &str) -> Result<Statement> {
-    if sql.len() <= SHORT_STATEMENT_BYTES {
-        return meesh_sql::parse(sql);
-    }
-    let sql = sql.to_owned();
-    on_planning_thread(async move { meesh_sql::parse(&sql) }).await
-}
-
-/// Runs the synchronous, possibly deep work of planning away from the threads that serve clients.
-async fn on_planning_thread<T, F>(work: F) -> Result<T>
-where
-    T: Send + 'static,
-    F: Future<Output = Result<T>> + Send + 'static,
-{
-    let handle = tokio::runtime::Handle::current();
-    let task = tokio::task::spawn_blocking(move || handle.block_on(work));
-    match tokio::time::timeout(PLANNING_TIME_MAX, task).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(panicked)) => Err(Error::internal("planning the statement failed").with_cause(panicked)),
-        Err(_) => Err(Error::timeout("planning the statement took longer than 10 s")
-            .with_hint("simplify it, or put intermediate results into a table")
-            .with_code("EXCEEDED_TIME_LIMIT")),
+/// The query that an EXPLAIN is about.
+fn explained(statement: Statement) -> Result<Query> {
+    match statement {
+        Statement::Query(query) => Ok(query),
+        _ => Err(Error::unsupported("only queries can be explained").with_code("NOT_SUPPORTED")),
     }
 }

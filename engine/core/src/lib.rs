@@ -8,11 +8,13 @@
 
 mod answer;
 mod catalog;
+mod cooperate;
 mod engine;
 mod federate;
 mod limits;
 mod parameters;
 mod plan;
+mod planning;
 mod query;
 mod session;
 #[cfg(test)]

@@ -6,6 +6,8 @@ use datafusion::common::ScalarValue;
 use meesh_base::{Error, Result};
 use meesh_connector_spi::from_datafusion;
 
+use crate::answer::sql_type;
+
 /// Values for `$1 … $n`, in order.
 #[derive(Debug, Clone, Default)]
 pub struct Parameters(Vec<ScalarValue>);
@@ -57,12 +59,53 @@ impl Parameters {
             .with_code("INVALID_PARAMETER_USAGE"));
         }
         let cast = |(index, (value, wanted)): (usize, (&ScalarValue, &Option<DataType>))| match wanted {
-            Some(wanted) if *wanted != value.data_type() => value.cast_to(wanted).map_err(|_| {
-                Error::invalid_query(format!("parameter ${} cannot be read as {wanted}", index + 1))
+            Some(wanted) if *wanted != value.data_type() => converted(value, wanted).ok_or_else(|| {
+                Error::invalid_query(format!("parameter ${} cannot be read as {}", index + 1, sql_type(wanted)))
                     .with_code("INVALID_CAST_ARGUMENT")
             }),
             _ => Ok(value.clone()),
         };
         self.0.iter().zip(types).enumerate().map(cast).collect()
+    }
+}
+
+/// The value in the type that the statement wants. A number or a time that would lose something there
+/// keeps its own type, and the statement compares the two as it compares columns: `id = 1.5` is true
+/// of no integer. A text is read as what is wanted.
+fn converted(value: &ScalarValue, wanted: &DataType) -> Option<ScalarValue> {
+    let cast = value.cast_to(wanted);
+    if value.is_null() || value.data_type().is_string() {
+        return cast.ok();
+    }
+    let exact = cast.ok().filter(|cast| cast.cast_to(&value.data_type()).is_ok_and(|back| back == *value));
+    let (own, wanted) = (value.data_type(), wanted);
+    let alike = (own.is_numeric() && wanted.is_numeric()) || (own.is_temporal() && wanted.is_temporal());
+    exact.or_else(|| alike.then(|| value.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_converted_without_loss_or_kept() {
+        let day = |days| ScalarValue::Date32(Some(days));
+        for (value, wanted, expected) in [
+            (ScalarValue::from(1.0), DataType::Int32, Some(ScalarValue::from(1i32))),
+            (ScalarValue::from(1.5), DataType::Int32, Some(ScalarValue::from(1.5))),
+            (ScalarValue::from(1i64 << 40), DataType::Int32, Some(ScalarValue::from(1i64 << 40))),
+            (ScalarValue::from("7"), DataType::Int64, Some(ScalarValue::from(7i64))),
+            (ScalarValue::from("seven"), DataType::Int64, None),
+            (ScalarValue::from("2026-01-02"), DataType::Date32, Some(day(20455))),
+            (ScalarValue::TimestampSecond(Some(86_400), None), DataType::Date32, Some(day(1))),
+            (
+                ScalarValue::TimestampSecond(Some(86_401), None),
+                DataType::Date32,
+                Some(ScalarValue::TimestampSecond(Some(86_401), None)),
+            ),
+            (ScalarValue::from(true), DataType::Date32, None),
+        ] {
+            assert_eq!(converted(&value, &wanted), expected, "{value:?} as {wanted}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::CatalogProviderList;
+use datafusion::common::config::{ConfigNonZeroUsize, SpillCompression};
 use datafusion::common::{ParamValues, SchemaError};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
@@ -11,37 +12,57 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement as AstStatement;
 use meesh_base::{Error, Position, QueryScope, Result, nearest};
-use meesh_connector_spi::{from_datafusion, unwrap_datafusion};
+use meesh_connector_spi::{from_datafusion, in_sql_words, unwrap_datafusion};
 use meesh_sql::Query;
+use parking_lot::Mutex;
 
 use crate::catalog::{CatalogView, default_catalog, default_schema};
+use crate::cooperate::CooperativeJoins;
 use crate::federate::{FederatedPlanner, PushdownOff};
 use crate::limits::QueryMemoryPool;
 use crate::parameters::Parameters;
+use crate::planning::{PlanningThreads, timed_rules};
 use crate::session::Session;
 
 /// Expressions and plan nodes that a plan may have before it is optimized. The parser's limits stop what
 /// is slow to plan; this stops what views and wildcards make of a short text.
 const PLAN_NODES_MAX: usize = 500_000;
 
+/// What a sort sets aside for merging what it spilled, at most; a small pool allows less.
+const SORT_RESERVATION_BYTES: std::ops::RangeInclusive<usize> = (256 << 10)..=(10 << 20);
+
+/// The memory that one partition of a query is worth: with less there are fewer partitions.
+const PARTITION_BYTES: usize = 16 << 20;
+
 /// What every query's state starts from: functions, rules and settings, made once.
 pub(crate) struct Planner {
     base: SessionState,
     runtime: Arc<RuntimeEnv>,
     partitions: usize,
+    threads: PlanningThreads,
 }
 
-/// A query that can be run, and planned again with other settings.
+/// A query that can be run, and planned again with other settings. Clones are the same query.
+#[derive(Clone)]
 pub(crate) struct PlannedQuery {
-    logical: LogicalPlan,
-    pub(crate) physical: Arc<dyn ExecutionPlan>,
+    logical: Arc<LogicalPlan>,
+    /// The plan of the latest attempt.
+    physical: Arc<Mutex<Arc<dyn ExecutionPlan>>>,
     /// Labels as written, every column nullable.
     pub(crate) schema: SchemaRef,
-    pub(crate) state: SessionState,
+    pub(crate) state: Arc<SessionState>,
+}
+
+impl PlannedQuery {
+    /// The plan that runs, or ran last.
+    pub(crate) fn physical(&self) -> Arc<dyn ExecutionPlan> {
+        Arc::clone(&self.physical.lock())
+    }
 }
 
 /// A query's shape, before its parameters have values.
@@ -51,20 +72,31 @@ pub(crate) struct QueryShape {
 }
 
 impl Planner {
-    pub(crate) fn new(runtime: Arc<RuntimeEnv>, partitions: usize) -> Self {
+    /// `partitions` work on one query that asks for no other number, and `query_memory_bytes` is what
+    /// one query may hold.
+    pub(crate) fn new(runtime: Arc<RuntimeEnv>, partitions: usize, query_memory_bytes: usize) -> Self {
+        let partitions = partitions.min(query_memory_bytes / PARTITION_BYTES).max(1);
         let mut builder = SessionStateBuilder::new()
-            .with_config(base_config())
+            .with_config(base_config(query_memory_bytes / (16 * partitions)))
             .with_runtime_env(Arc::clone(&runtime))
             .with_default_features()
             .with_type_planner(Arc::new(meesh_sql::TrinoTypes))
-            .with_query_planner(Arc::new(FederatedPlanner));
+            .with_query_planner(Arc::new(FederatedPlanner))
+            .with_physical_optimizer_rule(Arc::new(CooperativeJoins));
         if let Some(functions) = builder.scalar_functions() {
             functions.extend(meesh_sql::functions::scalar_functions());
         }
         if let Some(functions) = builder.aggregate_functions() {
             functions.extend(meesh_sql::functions::aggregate_functions());
         }
-        Self { base: builder.build(), runtime, partitions }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = PlanningThreads::new((2 * cores).max(4));
+        Self { base: builder.build(), runtime, partitions, threads }
+    }
+
+    /// The threads on which deep synchronous work is done.
+    pub(crate) fn threads(&self) -> &PlanningThreads {
+        &self.threads
     }
 
     /// The names of every function: scalar, aggregate and window.
@@ -104,55 +136,79 @@ impl Planner {
             .with_config(config)
             .with_runtime_env(runtime)
             .with_catalog_list(view as Arc<dyn CatalogProviderList>)
+            .with_optimizer_rules(timed_rules())
             .build())
     }
 
     /// The query's schema and parameters. Plans, but neither optimizes nor asks a source.
-    pub(crate) async fn shape(&self, state: &SessionState, query: Query) -> Result<QueryShape> {
-        let labels = query.labels.clone();
-        let count = query.parameters;
-        let logical = logical_plan(state, query).await?;
-        let types = parameter_types(&logical, count)?;
-        let fields = types
-            .into_iter()
-            .enumerate()
-            .map(|(i, kind)| Field::new(format!("${}", i + 1), kind.unwrap_or(DataType::Utf8), true));
-        Ok(QueryShape {
-            schema: labelled(logical.schema().as_arrow(), &labels),
-            parameters: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
-        })
+    pub(crate) async fn shape(&self, state: SessionState, query: Query) -> Result<QueryShape> {
+        self.threads.run(shape(state, query)).await
     }
 
     /// The query ready to run.
-    pub(crate) async fn plan(
-        &self,
-        state: SessionState,
-        query: Query,
-        parameters: &Parameters,
-    ) -> Result<PlannedQuery> {
-        let labels = query.labels.clone();
-        let count = query.parameters;
-        let mut logical = logical_plan(&state, query).await?;
-        let values = parameters.for_types(&parameter_types(&logical, count)?)?;
-        if count > 0 {
-            let values = values.into_iter().map(Into::into).collect();
-            logical = logical.with_param_values(ParamValues::List(values)).map_err(plan_error)?;
-        }
-        let schema = labelled(logical.schema().as_arrow(), &labels);
-        let physical = state.create_physical_plan(&logical).await.map_err(plan_error)?;
-        Ok(PlannedQuery { logical, physical, schema, state })
+    pub(crate) async fn plan(&self, state: SessionState, query: Query, parameters: Parameters) -> Result<PlannedQuery> {
+        self.threads.run(plan(state, query, parameters)).await
     }
 
-    /// The same query with joins that sort and spill instead of holding a hash table.
-    pub(crate) async fn replan_with_sort_merge(&self, planned: &PlannedQuery) -> Result<Arc<dyn ExecutionPlan>> {
-        let mut state = planned.state.clone();
-        state.config_mut().options_mut().optimizer.prefer_hash_join = false;
-        state.create_physical_plan(&planned.logical).await.map_err(plan_error)
+    /// Plans the same query with joins that sort and spill instead of holding a hash table.
+    ///
+    /// # Errors
+    /// `Exhausted` when it holds no hash table now, so that another plan would not help.
+    pub(crate) async fn replan_with_sort_merge(&self, planned: &PlannedQuery) -> Result<()> {
+        if !has_hash_join(&planned.physical()) {
+            return Err(Error::exhausted("no join of the query holds a hash table"));
+        }
+        let mut config = planned.state.config().clone();
+        config.options_mut().optimizer.prefer_hash_join = false;
+        // With one partition DataFusion makes hash joins whatever is preferred.
+        config = config.clone().with_target_partitions(config.target_partitions().max(2));
+        let state = SessionStateBuilder::new_from_existing(planned.state.as_ref().clone())
+            .with_config(config)
+            .with_optimizer_rules(timed_rules())
+            .build();
+        let logical = Arc::clone(&planned.logical);
+        let work = async move { state.create_physical_plan(&logical).await.map_err(plan_error) };
+        *planned.physical.lock() = self.threads.run(work).await?;
+        Ok(())
     }
 }
 
+async fn shape(state: SessionState, query: Query) -> Result<QueryShape> {
+    let labels = query.labels.clone();
+    let count = query.parameters;
+    let logical = logical_plan(&state, query).await?;
+    let types = parameter_types(&logical, count)?;
+    let fields = types
+        .into_iter()
+        .enumerate()
+        .map(|(i, kind)| Field::new(format!("${}", i + 1), kind.unwrap_or(DataType::Utf8), true));
+    Ok(QueryShape {
+        schema: labelled(logical.schema().as_arrow(), &labels),
+        parameters: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+    })
+}
+
+async fn plan(state: SessionState, query: Query, parameters: Parameters) -> Result<PlannedQuery> {
+    let labels = query.labels.clone();
+    let count = query.parameters;
+    let mut logical = logical_plan(&state, query).await?;
+    let values = parameters.for_types(&parameter_types(&logical, count)?)?;
+    if count > 0 {
+        let values = values.into_iter().map(Into::into).collect();
+        logical = logical.with_param_values(ParamValues::List(values)).map_err(plan_error)?;
+    }
+    let schema = labelled(logical.schema().as_arrow(), &labels);
+    let physical = state.create_physical_plan(&logical).await.map_err(plan_error)?;
+    let physical = Arc::new(Mutex::new(physical));
+    Ok(PlannedQuery { logical: Arc::new(logical), physical, schema, state: Arc::new(state) })
+}
+
+fn has_hash_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.downcast_ref::<HashJoinExec>().is_some() || plan.children().into_iter().any(has_hash_join)
+}
+
 /// The settings of `specs`: each one that differs from DataFusion's default says why.
-fn base_config() -> SessionConfig {
+fn base_config(sort_reservation_bytes: usize) -> SessionConfig {
     // The default catalog would replace the view's of the same name.
     let mut config = SessionConfig::new().with_information_schema(false).with_create_default_catalog_and_schema(false);
     let options = config.options_mut();
@@ -167,6 +223,15 @@ fn base_config() -> SessionConfig {
     // Buffering the probe side would start sources before their dynamic filters are known.
     options.execution.hash_join_buffering_capacity = 0;
     options.execution.collect_statistics = true;
+    // Taken by every partition of a sort before its first row: ten MiB each would be all of a small pool.
+    options.execution.sort_spill_reservation_bytes =
+        sort_reservation_bytes.clamp(*SORT_RESERVATION_BYTES.start(), *SORT_RESERVATION_BYTES.end());
+    // A pod's disk is slower than its cores.
+    options.execution.spill_compression = SpillCompression::Lz4Frame;
+    // Footers wait for the network, not for the cores.
+    if let Ok(requests) = ConfigNonZeroUsize::try_new(64) {
+        options.execution.meta_fetch_concurrency = requests;
+    }
     options.execution.parquet.coerce_int96 = Some("us".to_owned());
     // Partition columns come from folder names.
     options.execution.keep_partition_by_columns = false;
@@ -268,8 +333,13 @@ fn column_error(error: &SchemaError) -> Option<Error> {
     }
 }
 
-/// DataFusion reports unknown functions as plain planning errors.
+/// DataFusion reports most mistakes as plain planning errors.
 fn classify_plan_text(text: &str) -> Option<Error> {
+    let text = text.trim_start_matches("While expanding wildcard\ncaused by\n");
+    unknown_function(text).or_else(|| wrong_types(text)).or_else(|| not_grouped(text))
+}
+
+fn unknown_function(text: &str) -> Option<Error> {
     let rest = text.strip_prefix("Invalid function '")?;
     let (name, rest) = rest.split_once('\'')?;
     let error = Error::not_found(format!("function {name:?} does not exist")).with_code("FUNCTION_NOT_FOUND");
@@ -278,4 +348,28 @@ fn classify_plan_text(text: &str) -> Option<Error> {
         Some(near) => error.with_hint(format!("did you mean {near:?}?")),
         None => error,
     })
+}
+
+fn wrong_types(text: &str) -> Option<Error> {
+    const BEGINNINGS: &[&str] = &[
+        "Cannot coerce arithmetic expression ",
+        "Cannot infer common argument type for comparison operation ",
+        "Cannot infer common argument type for bitwise operation ",
+        "Cannot infer common argument type for logical boolean operation ",
+        "Cannot infer common string type for string concat operation ",
+    ];
+    let operation = BEGINNINGS.iter().find_map(|beginning| text.strip_prefix(beginning))?;
+    let operation = operation.trim_end_matches(" to valid types");
+    let error = Error::invalid_query(format!("cannot apply operator: {}", in_sql_words(operation)));
+    Some(error.with_hint("CAST one side to the type of the other").with_code("TYPE_MISMATCH"))
+}
+
+fn not_grouped(text: &str) -> Option<Error> {
+    if !text.contains("must appear in the GROUP BY clause") {
+        return None;
+    }
+    let column = text.split("column \"").nth(1)?.split('"').next()?;
+    let name = column.rsplit('.').next()?;
+    let error = Error::invalid_query(format!("{name:?} must be an aggregate expression or appear in the GROUP BY clause"));
+    Some(error.with_code("EXPRESSION_NOT_AGGREGATE"))
 }

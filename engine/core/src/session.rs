@@ -4,6 +4,7 @@
 //! [`SessionChange`]s, which the door applies or sends to its client.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use meesh_base::{Error, Result, nearest, parse_duration};
@@ -103,6 +104,22 @@ pub struct Session {
     /// IANA name of the zone in which timestamps are read and shown.
     pub time_zone: String,
     properties: BTreeMap<&'static str, String>,
+    defaults: Arc<Defaults>,
+}
+
+/// What holds in a session where nothing was set.
+#[derive(Debug)]
+struct Defaults {
+    catalog: Option<String>,
+    schema: Option<String>,
+    time_zone: String,
+    properties: BTreeMap<&'static str, String>,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self { catalog: None, schema: None, time_zone: "UTC".to_owned(), properties: BTreeMap::new() }
+    }
 }
 
 /// What a statement changes in the session it came from.
@@ -141,7 +158,41 @@ impl Session {
             schema: None,
             time_zone: "UTC".to_owned(),
             properties: BTreeMap::new(),
+            defaults: Arc::default(),
         }
+    }
+
+    /// A session of `user` in which what is set here is the default: what a reset goes back to.
+    #[must_use]
+    pub fn as_defaults_for(&self, user: impl Into<String>) -> Self {
+        let mut properties = self.defaults.properties.clone();
+        properties.extend(self.properties.clone());
+        let defaults = Defaults {
+            catalog: self.catalog.clone(),
+            schema: self.schema.clone(),
+            time_zone: self.time_zone.clone(),
+            properties,
+        };
+        Self { user: user.into(), properties: BTreeMap::new(), defaults: Arc::new(defaults), ..self.clone() }
+    }
+
+    /// The zone of a session that has set none.
+    pub(crate) fn default_time_zone(&self) -> &str {
+        &self.defaults.time_zone
+    }
+
+    /// Goes back to the default of a property, or of `catalog`, `schema` or `timezone`.
+    ///
+    /// # Errors
+    /// `InvalidQuery` for an unknown name, with the nearest.
+    pub fn reset_property(&mut self, name: &str) -> Result<()> {
+        match name.to_ascii_lowercase().as_str() {
+            "catalog" => self.catalog.clone_from(&self.defaults.catalog),
+            "schema" => self.schema.clone_from(&self.defaults.schema),
+            "timezone" | "time_zone" => self.time_zone.clone_from(&self.defaults.time_zone),
+            _ => self.apply(&check_reset(name)?),
+        }
+        Ok(())
     }
 
     /// Applies what a statement changed.
@@ -196,7 +247,7 @@ impl Session {
             .map(|property| SessionProperty {
                 name: property.name.to_owned(),
                 value: self.value(property),
-                default: property.default.to_owned(),
+                default: self.default(property),
                 kind: property.kind,
                 doc: property.doc,
             })
@@ -204,7 +255,12 @@ impl Session {
     }
 
     fn value(&self, property: &Property) -> String {
-        self.properties.get(property.name).cloned().unwrap_or_else(|| property.default.to_owned())
+        self.properties.get(property.name).cloned().unwrap_or_else(|| self.default(property))
+    }
+
+    fn default(&self, property: &Property) -> String {
+        let configured = self.defaults.properties.get(property.name).cloned();
+        configured.unwrap_or_else(|| property.default.to_owned())
     }
 
     fn flag(&self, name: &str) -> bool {
@@ -286,6 +342,22 @@ mod tests {
         session.apply(&SessionChange::Use { catalog: None, schema: "other".into() });
         assert_eq!(session.property("catalog").as_deref(), Some("sales"));
         assert_eq!(session.property("schema").as_deref(), Some("other"));
+    }
+
+    #[test]
+    fn a_reset_goes_back_to_what_the_server_says() {
+        let mut template = Session::new("");
+        for (name, value) in [("query_max_run_time", "1m"), ("timezone", "Europe/Paris"), ("catalog", "sales")] {
+            template.set_property(name, value).unwrap();
+        }
+        let mut session = template.as_defaults_for("ann");
+        for (name, value) in [("query_max_run_time", "5s"), ("timezone", "UTC"), ("catalog", "lake")] {
+            session.set_property(name, value).unwrap();
+            session.reset_property(name).unwrap();
+            assert_eq!(session.property(name), template.property(name), "{name}");
+        }
+        let shown = session.properties().into_iter().find(|property| property.name == "query_max_run_time").unwrap();
+        assert_eq!((shown.value.as_str(), shown.default.as_str()), ("1m", "1m"));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod balance;
 pub mod functions;
+mod hidden;
 mod keywords;
 mod labels;
 mod lexer;

@@ -31,7 +31,10 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) async fn connect(address: SocketAddr) -> Self {
-        let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+        Self::over(Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap())
+    }
+
+    pub(super) fn over(channel: Channel) -> Self {
         let flight = FlightServiceClient::new(channel).max_decoding_message_size(64 << 20);
         Self { flight, headers: Vec::new() }
     }

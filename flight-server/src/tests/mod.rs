@@ -1,11 +1,15 @@
 //! The whole door over a real engine, spoken to by arrow-flight's client over a socket.
 
 mod client;
+mod limits;
 mod metadata;
+mod operations;
 mod polls;
+mod restarts;
 mod sessions;
 mod source;
 mod statements;
+mod tls;
 
 use std::future::Future;
 use std::net::SocketAddr;

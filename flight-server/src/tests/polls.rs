@@ -2,11 +2,14 @@
 
 use arrow_flight::sql::{CommandGetCatalogs, CommandStatementQuery};
 use arrow_flight::{FlightDescriptor, PollInfo};
-use meesh_engine::{QueryId, QueryState};
+use futures::TryStreamExt;
+use meesh_engine::{Parameters, QueryId, QueryState, Session};
 use tonic::{Code, Status};
 
 use super::client::{Client, descriptor, lines};
 use super::with_server;
+use crate::parked::Owner;
+use crate::polled::{Polls, State};
 
 fn statement(sql: &str) -> FlightDescriptor {
     descriptor(&CommandStatementQuery { query: sql.to_owned(), transaction_id: None })
@@ -80,5 +83,47 @@ fn metadata_and_updates_are_complete_at_once() {
         assert_eq!(lines(&client.fetch(&answer.info.unwrap()).await.unwrap()), ["shop", "system"]);
         let (answer, _) = poll_through(&mut client, "use shop.public").await.unwrap();
         assert_eq!(lines(&client.fetch(&answer.info.unwrap()).await.unwrap()), ["0"]);
+    });
+}
+
+#[test]
+fn polled_queries_of_one_session_are_bounded() {
+    with_server(|server| async move {
+        let mut client = server.client().await.with("authorization", "Basic YW5uOg==");
+        let mut other = server.client().await.with("authorization", "Basic Ym9iOg==");
+        let (others, _) = poll_through(&mut other, "select 1").await.unwrap();
+        let (first, _) = poll_through(&mut client, "select 1").await.unwrap();
+        let (second, _) = poll_through(&mut client, "select 1").await.unwrap();
+        for _ in 0..63 {
+            poll_through(&mut client, "select 1").await.unwrap();
+        }
+        assert_eq!(client.fetch(&first.info.unwrap()).await.unwrap_err().code(), Code::NotFound);
+        assert_eq!(lines(&client.fetch(&second.info.unwrap()).await.unwrap()), ["1"]);
+        assert_eq!(lines(&other.fetch(&others.info.unwrap()).await.unwrap()), ["1"]);
+    });
+}
+
+/// Rows that wait for their clients take 32 MiB, and a batch for each query that runs.
+#[test]
+fn rows_kept_for_all_polls_are_bounded_and_none_is_lost() {
+    with_server(|server| async move {
+        let polls = Polls::default();
+        let owner = Owner { user: "ann".into(), session: Vec::new() };
+        let mut ids = Vec::new();
+        for _ in 0..8 {
+            let sql = super::statements::many_rows(7);
+            let stream = server.engine.query(&Session::new("ann"), &sql, Parameters::none()).await.unwrap();
+            ids.push(stream.id().clone());
+            let mut news = polls.start(stream, owner.clone());
+            news.wait_for(|state| matches!(state, State::Readable)).await.unwrap();
+        }
+        let kept = polls.kept_bytes();
+        assert!((31 << 20..36 << 20).contains(&kept), "{kept}");
+        for id in ids.into_iter().rev() {
+            let (_, batches) = polls.claim(&id).await.unwrap();
+            let rows: Vec<usize> = batches.map_ok(|batch| batch.num_rows()).try_collect().await.unwrap();
+            assert_eq!(rows.iter().sum::<usize>(), 10_000_000);
+        }
+        assert_eq!(polls.kept_bytes(), 0);
     });
 }

@@ -48,9 +48,18 @@ impl CsvDecoder {
 
     /// How the records of a file are read, given for each of its fields the index of the column in
     /// this decoder, if it is wanted.
-    pub(crate) fn layout(delimiter: u8, fields: &[Option<usize>]) -> RecordLayout {
-        let slot = |column: &Option<usize>| column.and_then(|column| u16::try_from(column).ok()).unwrap_or(SKIP);
-        RecordLayout { delimiter, slots: fields.iter().map(slot).collect() }
+    ///
+    /// # Errors
+    /// `Internal` for more columns than slots: tables are narrower.
+    pub(crate) fn layout(delimiter: u8, fields: &[Option<usize>]) -> Result<RecordLayout> {
+        let slot = |column: &Option<usize>| match column {
+            None => Ok(SKIP),
+            Some(column) => u16::try_from(*column)
+                .ok()
+                .filter(|slot| *slot != SKIP)
+                .ok_or_else(|| Error::internal("a record has more columns than slots")),
+        };
+        Ok(RecordLayout { delimiter, slots: fields.iter().map(slot).collect::<Result<_>>()? })
     }
 
     /// Takes records from the front of `piece` until `rows_max` rows are gathered, and leaves the rest.
@@ -62,12 +71,12 @@ impl CsvDecoder {
             return Err(piece.fault_at(0, "the records are too long"));
         }
         let room = rows_max.saturating_sub(self.rows);
-        let present = |slot: usize| layout.slots.iter().any(|s| usize::from(*s) == slot);
         // A field takes a byte at least, its delimiter.
         let capacity = room.min(piece.text.len() / layout.slots.len().max(1) + 1);
-        let mut spans: Vec<Vec<Span>> = (0..self.columns.len())
-            .map(|slot| if present(slot) { Vec::with_capacity(capacity) } else { Vec::new() })
-            .collect();
+        let mut spans = vec![Vec::new(); self.columns.len()];
+        for slot in layout.slots.iter().filter(|slot| **slot != SKIP) {
+            spans[usize::from(*slot)].reserve(capacity);
+        }
         let (rows, used) = tokenize(&piece.text, layout, room, &mut spans)
             .map_err(|fault| record_error(piece, fault, layout.slots.len()))?;
         let segment = Piece { text: piece.text.slice(..used), line: piece.line, object: Arc::clone(&piece.object) };
@@ -234,6 +243,7 @@ fn decode(fields: Fields<'_>, column: &TextColumn) -> Result<ArrayRef, ValueFaul
         DataType::Int64 if column.inferred => Arc::new(fields.primitive::<Int64Type>(scalar::plain_integer)?),
         DataType::Int64 => Arc::new(fields.primitive::<Int64Type>(scalar::integer)?),
         DataType::Float32 => Arc::new(fields.primitive::<Float32Type>(scalar::real)?),
+        DataType::Float64 if column.inferred => Arc::new(fields.primitive::<Float64Type>(scalar::plain_double)?),
         DataType::Float64 => Arc::new(fields.primitive::<Float64Type>(scalar::double)?),
         DataType::Decimal128(p, s) => {
             let array = fields.primitive::<Decimal128Type>(|text| scalar::decimal(text, *p, *s))?;

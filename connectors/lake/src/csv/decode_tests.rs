@@ -15,7 +15,7 @@ fn column(data_type: DataType, inferred: bool) -> TextColumn {
 fn show(text: &str, data_type: DataType) -> Result<Vec<String>> {
     let mut decoder = CsvDecoder::new([column(data_type, true)].into(), "table.a.b.columns".into());
     let mut piece = Piece { text: Bytes::from(format!("{text}\n")), line: 1, object: object("raw/a.csv") };
-    decoder.push(&mut piece, &CsvDecoder::layout(b',', &[Some(0)]), 100)?;
+    decoder.push(&mut piece, &CsvDecoder::layout(b',', &[Some(0)])?, 100)?;
     let array = decoder.finish()?.remove(0);
     Ok((0..array.len())
         .map(|row| if array.is_null(row) { "NULL".to_owned() } else { array_value_to_string(&array, row).unwrap() })
@@ -60,7 +60,8 @@ fn a_misfit_names_object_line_column_value_and_remedy() {
 fn a_broken_record_names_its_line() {
     let mut decoder = CsvDecoder::new([column(DataType::Int64, true)].into(), "".into());
     let mut piece = Piece { text: Bytes::from("1,2\n3,4\n5\n"), line: 11, object: object("raw/a.csv") };
-    let error = decoder.push(&mut piece, &CsvDecoder::layout(b',', &[Some(0), None]), 100).unwrap_err().to_string();
+    let error =
+        decoder.push(&mut piece, &CsvDecoder::layout(b',', &[Some(0), None]).unwrap(), 100).unwrap_err().to_string();
     assert!(error.contains("line 13: the record has 1 fields where 2 are expected"), "{error}");
 }
 
@@ -69,9 +70,18 @@ fn batches_end_where_told_and_columns_may_be_missing() {
     let columns: Arc<[TextColumn]> = [column(DataType::Int64, true), column(DataType::Utf8View, true)].into();
     let mut decoder = CsvDecoder::new(columns, "".into());
     let mut piece = Piece { text: Bytes::from("1\n2\n3\n"), line: 1, object: object("raw/a.csv") };
-    let layout = CsvDecoder::layout(b',', &[Some(0)]);
+    let layout = CsvDecoder::layout(b',', &[Some(0)]).unwrap();
     decoder.push(&mut piece, &layout, 2).unwrap();
     assert_eq!((decoder.rows(), piece.text.as_ref(), piece.line), (2, &b"3\n"[..], 3));
     let arrays = decoder.finish().unwrap();
     assert_eq!((arrays[0].len(), arrays[1].null_count()), (2, 2));
+}
+
+#[test]
+fn more_columns_than_slots_are_no_nulls() {
+    let last = usize::from(SKIP) - 1;
+    assert_eq!(CsvDecoder::layout(b',', &[Some(last), None]).unwrap().slots, [SKIP - 1, SKIP]);
+    for beyond in [last + 1, last + 2] {
+        assert!(CsvDecoder::layout(b',', &[Some(beyond)]).is_err());
+    }
 }

@@ -15,7 +15,7 @@ mod split;
 mod tokenize;
 
 pub(crate) use decode::CsvDecoder;
-pub(crate) use infer::{CsvFacts, CsvHints, column_names, infer};
+pub(crate) use infer::{CsvFacts, CsvHints, check_width, column_names, infer};
 pub(crate) use records::first_record;
 pub(crate) use split::CsvSplitter;
 pub(crate) use tokenize::RecordLayout;

@@ -2,6 +2,8 @@
 
 use memchr::memchr;
 
+use crate::merge::COLUMNS_MAX;
+
 /// One field of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Field {
@@ -17,13 +19,16 @@ impl Field {
 }
 
 /// The record at the start of `text` and where the next one starts. A record without a line break
-/// ends with the text.
+/// ends with the text. Of a record of more fields than tables have columns only one more is returned:
+/// megabytes of delimiters would be gigabytes of fields.
 pub(crate) fn first_record(text: &[u8], delimiter: u8) -> (Vec<Field>, usize) {
     let mut fields = Vec::new();
     let mut at = 0;
     loop {
         let (field, end) = first_field(&text[at..], delimiter);
-        fields.push(field);
+        if fields.len() <= COLUMNS_MAX {
+            fields.push(field);
+        }
         at += end;
         match text.get(at) {
             Some(byte) if *byte == delimiter => at += 1,
@@ -94,5 +99,11 @@ mod tests {
                 vec![field("last", false)],
             ]
         );
+    }
+
+    #[test]
+    fn very_many_fields_are_not_kept() {
+        let (fields, used) = first_record(&[b','; 1 << 20], b',');
+        assert_eq!((fields.len(), used), (COLUMNS_MAX + 1, 1 << 20));
     }
 }

@@ -76,7 +76,11 @@ impl Splitter for CsvSplitter {
     }
 
     fn finish(&self) -> Result<(), &'static str> {
-        if self.in_quotes && !self.undecided { Err("ends inside a quoted field that is not closed") } else { Ok(()) }
+        if self.in_quotes && !self.undecided {
+            Err("a quoted field is not closed before the file ends")
+        } else {
+            Ok(())
+        }
     }
 }
 

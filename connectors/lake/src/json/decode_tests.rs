@@ -69,6 +69,16 @@ fn numbers_stay_exact() {
 }
 
 #[test]
+fn columns_are_found_whatever_the_case_of_a_key() {
+    let text = "{\"Id\":1}\n{\"ID\":2}\n{\"\\u0069d\":3}\n{\"id\":4,\"id\":5}\n";
+    assert_eq!(rows("id bigint", text).unwrap(), ["1", "2", "3", "4"]);
+    // Within rows as they are written: they were not merged over case.
+    assert_eq!(rows("a row(\"Id\" bigint)", "{\"A\":{\"id\":1,\"Id\":2}}").unwrap(), ["{Id: 2}"]);
+    let error = rows("id bigint", "{\"id\":1}\n{\"Id\":1,\"id\":2}\n").unwrap_err().to_string();
+    assert!(error.contains("line 2") && error.contains("differ in case only"), "{error}");
+}
+
+#[test]
 fn a_fault_names_object_and_line() {
     let error = rows("a bigint", "{\"a\":1}\n\n{\"a\":2,}\n").unwrap_err().to_string();
     assert!(error.contains("s3://raw/a.json") && error.contains("line 3: not valid JSON"), "{error}");

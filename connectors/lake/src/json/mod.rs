@@ -7,6 +7,7 @@ mod decode;
 mod infer;
 mod lex;
 mod split;
+mod values;
 
 pub(crate) use decode::JsonDecoder;
 pub(crate) use infer::{FIELDS_MAX, infer};

@@ -109,7 +109,7 @@ impl Splitter for JsonSplitter {
     }
 
     fn finish(&self) -> Result<(), &'static str> {
-        if self.depth > 0 || self.in_text { Err("ends inside a record") } else { Ok(()) }
+        if self.depth > 0 || self.in_text { Err("the file ends inside a record") } else { Ok(()) }
     }
 }
 

@@ -12,14 +12,15 @@ use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder};
 
+use super::nulls;
 use crate::format::PARQUET_MAGIC;
+use crate::merge::COLUMNS_MAX;
 use crate::pinned::PinnedObject;
 
 /// Read from the end of a file at once; most footers are shorter.
 const TAIL_BYTES: u64 = 512 << 10;
 /// Limits that no honest file comes near.
 const FOOTER_BYTES_MAX: u64 = 64 << 20;
-const COLUMNS_MAX: usize = 10_000;
 const ROW_GROUPS_MAX: usize = 100_000;
 
 /// A footer that was checked.
@@ -105,6 +106,7 @@ impl FooterCache {
         }
         let metadata = read(object).await?;
         check(object, &metadata)?;
+        let metadata = nulls::without_uncounted(metadata).map_err(|error| unreadable(object, &error))?;
         let bytes = metadata.memory_size();
         let footer = Arc::new(Footer { metadata: Arc::new(metadata) });
         self.put(key, Arc::clone(&footer), bytes);
@@ -169,8 +171,7 @@ async fn read(object: &PinnedObject) -> Result<ParquetMetaData> {
     if footer_bytes + 8 > size {
         return Err(damaged(object, "has a footer that is longer than the file"));
     }
-    let parquet_error =
-        |error: ParquetError| damaged(object, "has a footer that cannot be read").with_detail(error.to_string());
+    let parquet_error = |error: ParquetError| unreadable(object, &error);
     let mut decoder = ParquetMetaDataPushDecoder::try_new(size)
         .map_err(parquet_error)?
         .with_page_index_policy(PageIndexPolicy::Optional);
@@ -225,6 +226,10 @@ fn check(object: &PinnedObject, metadata: &ParquetMetaData) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn unreadable(object: &PinnedObject, error: &ParquetError) -> Error {
+    damaged(object, "has a footer that cannot be read").with_detail(error.to_string())
 }
 
 fn damaged(object: &PinnedObject, text: &str) -> Error {

@@ -4,6 +4,7 @@
 
 mod exact;
 mod footer;
+mod nulls;
 mod reader;
 mod scan;
 mod source;

@@ -37,7 +37,7 @@ async fn a_broken_row_is_named() {
     for (content, words) in [
         ("a,b\n1,2\n3\n", "line 3: the record has 1 fields where 2 are expected"),
         ("a,b\n1,2\n3,4,5\n", "line 3: the record has more than the expected 2 fields"),
-        ("a,b\n1,2\n3,\"4\n", "not closed"),
+        ("a,b\n1,2\n3,\"4\n", "line 3: a quoted field is not closed"),
         ("a,b\n1,2\n\"3\"x,4\n", "line 3: text follows a closing quote"),
     ] {
         lake.write("raw/t.csv", content);
@@ -48,7 +48,7 @@ async fn a_broken_row_is_named() {
     for (content, words) in [
         ("{\"a\":1}\n{\"a\":}\n", "line 2: not valid JSON"),
         ("{\"a\":1}\n[2]\n", "line 2: not valid JSON: a record is expected to be an object"),
-        ("[{\"a\":1},{\"a\":2}", "ends inside a record"),
+        ("[{\"a\":1},{\"a\":2}", "line 1: the file ends inside a record"),
     ] {
         lake.write("raw/j.json", content);
         std::fs::remove_file(lake.directory.path().join("raw/t.csv")).ok();

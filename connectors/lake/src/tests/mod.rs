@@ -18,6 +18,7 @@ use crate::testing::TempDir;
 mod damage;
 mod measure;
 mod parquet;
+mod s3;
 mod text;
 
 /// A directory as a catalog.

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, UInt32Array};
-use arrow::datatypes::{Field, Schema};
+use arrow::array::{
+    ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, StructArray, UInt32Array,
+};
+use arrow::datatypes::{DataType, Field, Schema};
 use meesh_base::ErrorKind;
 use parquet::arrow::ArrowWriter;
+use parquet::file::metadata::{ParquetMetaDataReader, ParquetMetaDataWriter};
 use parquet::file::properties::WriterProperties;
+use parquet::file::statistics::Statistics;
 
 use super::{Lake, run};
 
@@ -104,6 +108,106 @@ async fn types_without_a_name_in_sql_are_widened() {
     lake.write("raw/t.parquet", file(&[("u", Arc::new(UInt32Array::from(vec![u32::MAX])))]));
     assert_eq!(lake.columns("t").await.unwrap(), "u bigint");
     assert_eq!(lake.rows("select u + 1 from t").await, ["4294967296"]);
+    assert_eq!(lake.rows("select min(u), max(u), count(u) from t").await, ["4294967295|4294967295|1"]);
+    assert_eq!(lake.rows("select u from t where u > 1").await, ["4294967295"]);
+}
+
+#[tokio::test]
+async fn what_a_footer_leaves_out_is_not_taken_for_certain() {
+    let lake = Lake::new();
+    let doubles = |values: &[f64]| -> ArrayRef { Arc::new(Float64Array::from(values.to_vec())) };
+    lake.write("raw/t.parquet", file(&[("x", doubles(&[2.0, f64::NAN])), ("n", longs([1, 2]))]));
+    assert_eq!(lake.rows("select x, n from t").await, ["2.0|1", "NaN|2"]);
+    assert_eq!(lake.rows("select max(x) from t").await, ["NaN"]);
+    assert_eq!(lake.rows("select count(*) from t where x = 2").await, ["1"]);
+    assert_eq!(lake.rows("select min(n), max(n), count(n) from t").await, ["1|2|2"]);
+}
+
+/// The file with statistics as `change` makes them of the number of a row group and of its own.
+fn with_statistics(bytes: &[u8], change: impl Fn(usize, &Statistics) -> Option<Statistics>) -> Vec<u8> {
+    let bytes = bytes::Bytes::copy_from_slice(bytes);
+    let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes).unwrap();
+    let footer = u32::from_le_bytes(bytes[bytes.len() - 8..][..4].try_into().unwrap()) as usize;
+    let mut builder = metadata.into_builder();
+    let groups = builder.take_row_groups().into_iter().enumerate().map(|(number, group)| {
+        let mut group = group.into_builder();
+        let chunks = group.take_columns().into_iter().map(|chunk| {
+            let changed = change(number, chunk.statistics().unwrap());
+            let chunk =
+                chunk.into_builder().set_column_index_offset(None).set_column_index_length(None).clear_statistics();
+            match changed {
+                Some(statistics) => chunk.set_statistics(statistics),
+                None => chunk,
+            }
+            .build()
+            .unwrap()
+        });
+        let chunks = chunks.collect();
+        group.set_column_metadata(chunks).build().unwrap()
+    });
+    let groups = groups.collect();
+    let metadata = builder.set_row_groups(groups).build();
+    let mut written = bytes[..bytes.len() - 8 - footer].to_vec();
+    ParquetMetaDataWriter::new(&mut written, &metadata).finish().unwrap();
+    written
+}
+
+#[tokio::test]
+async fn a_row_group_without_bounds_is_within_none() {
+    let lake = Lake::new();
+    // The second row group says nothing of its values, or their bounds alone not.
+    let bytes = file(&[("n", longs((0..100).map(|_| 5).chain([7])))]);
+    let counted = || Statistics::int64(None, None, None, Some(0), false);
+    lake.write("raw/t.parquet", with_statistics(&bytes, |number, own| (number == 0).then(|| own.clone())));
+    lake.write(
+        "raw/u.parquet",
+        with_statistics(&bytes, |number, own| Some(if number == 0 { own.clone() } else { counted() })),
+    );
+    for table in ["t", "u"] {
+        assert_eq!(lake.rows(&format!("select max(n), count(n) from {table}")).await, ["7|101"], "{table}");
+        assert_eq!(lake.rows(&format!("select distinct n from {table}")).await, ["5", "7"], "{table}");
+        assert_eq!(lake.rows(&format!("select n from {table} where n > 6")).await, ["7"], "{table}");
+    }
+}
+
+#[tokio::test]
+async fn nulls_that_are_not_counted_are_there() {
+    let lake = Lake::new();
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(5), None, Some(5)]));
+    let bytes = file(&[("n", numbers)]);
+    lake.write(
+        "raw/t.parquet",
+        with_statistics(&bytes, |_, _| Some(Statistics::int64(Some(5), Some(5), None, None, false))),
+    );
+    assert_eq!(lake.rows("select n from t").await, ["", "5", "5"]);
+    assert_eq!(lake.rows("select count(n), count(*) from t").await, ["2|3"]);
+    assert_eq!(lake.rows("select count(*) from t where n is null").await, ["1"]);
+    assert_eq!(lake.rows("select count(*) from t where n = 5").await, ["2"]);
+}
+
+#[tokio::test]
+async fn declared_columns_are_found_whatever_the_case_of_their_names() {
+    let lake = Lake::with(&[
+        ("table.raw.t.location", "raw/t"),
+        ("table.raw.t.columns", "customerid bigint, gone varchar, place row(CITY varchar)"),
+    ]);
+    let place = || -> ArrayRef {
+        let city: ArrayRef = texts(&["bonn"]);
+        Arc::new(StructArray::from(vec![(Arc::new(Field::new("city", DataType::Utf8, true)), city)]))
+    };
+    lake.write("raw/t/a.parquet", file(&[("customerId", Arc::new(Int32Array::from(vec![1]))), ("place", place())]));
+    lake.write("raw/t/b.parquet", file(&[("place", place()), ("customerId", longs([2]))]));
+    assert_eq!(lake.rows("select \"customerId\", gone, place['city'] from t").await, ["1||bonn", "2||bonn"]);
+    assert_eq!(lake.rows("select max(\"customerId\") from t where \"customerId\" > 1").await, ["2"]);
+    lake.write("raw/t/c.parquet", file(&[("CustomerID", longs([3]))]));
+    let error = lake.columns("t").await.unwrap_err().to_string();
+    for part in ["raw/t/a.parquet", "\"customerId\"", "raw/t/c.parquet", "\"CustomerID\""] {
+        assert!(error.contains(part), "{part} in {error}");
+    }
+    std::fs::remove_file(lake.directory.path().join("raw/t/c.parquet")).unwrap();
+    lake.write("raw/t/b.parquet", file(&[("customerId", longs([2])), ("CUSTOMERID", longs([2]))]));
+    let error = lake.columns("t").await.unwrap_err().to_string();
+    assert!(error.contains("raw/t/b.parquet\" has the columns \"customerId\" and \"CUSTOMERID\""), "{error}");
 }
 
 #[tokio::test]

@@ -162,6 +162,172 @@ async fn declared_tables_win_over_inference() {
 }
 
 #[tokio::test]
+async fn keys_that_differ_in_case_are_one_column_of_several_files_and_a_fault_of_one() {
+    let lake = Lake::new();
+    lake.write("raw/t/a.json", "{\"Id\":1}\n");
+    lake.write("raw/t/b.json", "{\"id\":2}\n{\"ID\":3}\n");
+    let error = lake.columns("t").await.unwrap_err().to_string();
+    assert!(error.contains("raw/t/b.json\" has the columns \"id\" and \"ID\""), "{error}");
+    lake.write("raw/t/b.json", "{\"id\":2}\n{\"id\":3}\n");
+    assert_eq!(lake.rows("select \"Id\" from t").await, ["1", "2", "3"]);
+    let declared = Lake::with(&[("table.raw.t.location", "raw/t"), ("table.raw.t.columns", "id bigint")]);
+    declared.write("raw/t/a.json", "{\"id\":1}\n{\"ID\":2}\n");
+    assert_eq!(declared.rows("select id from t").await, ["1", "2"]);
+    declared.write("raw/t/a.json", "{\"id\":1}\n{\"Id\":2,\"id\":3}\n");
+    let error = declared.error("select id from t").await.to_string();
+    assert!(error.contains("line 2") && error.contains("differ in case only"), "{error}");
+}
+
+#[tokio::test]
+async fn a_first_line_that_names_no_column_is_told_whatever_is_asked_for() {
+    let lake = Lake::with(&[
+        ("table.raw.t.location", "raw/t.csv"),
+        ("table.raw.t.columns", "name varchar, city varchar"),
+        ("lake.sample-files", "2"),
+    ]);
+    lake.write("raw/t.csv", "ann,bonn\nbob,ulm\n");
+    for name in ["a", "c"] {
+        lake.write(&format!("raw/u/{name}.csv"), "name,n\nann,1\n");
+    }
+    // Between the two that are sampled.
+    lake.write("raw/u/b.csv", "bob,2\n");
+    for sql in ["select * from t", "select name from t", "select count(*) from t", "select name from u"] {
+        let error = lake.error(sql).await;
+        assert_eq!(error.kind(), ErrorKind::SourceData);
+        assert!(error.to_string().contains("line 1: names no column of the table"), "{sql}: {error}");
+    }
+    lake.write("raw/t.csv", "City,note\nbonn,x\n");
+    assert_eq!(lake.rows("select name from t").await, [""]);
+    assert_eq!(lake.rows("select count(*) from t").await, ["1"]);
+    lake.write("raw/u/b.csv", "other,n\nx,2\n");
+    assert_eq!(lake.rows("select name from u").await, ["", "ann", "ann"]);
+}
+
+#[tokio::test]
+async fn a_declared_format_takes_files_of_any_name() {
+    let format = ("table.raw.t.format", "csv");
+    let lake = Lake::with(&[("table.raw.t.location", "raw/t"), ("table.raw.t.columns", "id bigint"), format]);
+    for (number, name) in ["a.csv", "b.txt", "c.2026", "k=1/d.dat"].iter().enumerate() {
+        lake.write(&format!("raw/t/{name}"), format!("id\n{number}\n"));
+    }
+    lake.write("raw/t/_SUCCESS", "no\n");
+    lake.write("raw/t/.a.csv.crc", "no\n");
+    lake.write("raw/t/empty.txt", "");
+    std::fs::remove_dir_all(lake.directory.path().join("raw/t/k=1")).unwrap();
+    assert_eq!(lake.rows("select id from t").await, ["0", "1", "2"]);
+}
+
+#[tokio::test]
+async fn an_empty_partition_value_is_null_or_an_empty_text() {
+    let lake = Lake::new();
+    lake.write("raw/t/n=/s=/a.csv", "x\n1\n");
+    lake.write("raw/t/n=7/s=a/a.csv", "x\n2\n");
+    assert_eq!(lake.columns("t").await.unwrap(), "x bigint, n bigint, s varchar");
+    assert_eq!(lake.rows("select x from t where n is null").await, ["1"]);
+    assert_eq!(lake.rows("select x from t where s = ''").await, ["1"]);
+    assert_eq!(lake.rows("select x, n, s from t where n is not null or s is not null").await, ["1||", "2|7|a"]);
+    assert_eq!(lake.rows("select count(n), count(s) from t").await, ["1|2"]);
+}
+
+#[tokio::test]
+async fn numbers_beyond_the_sample_follow_its_rules() {
+    let lake = Lake::with(&[("lake.sample-size", "4kB")]);
+    let rest = "0.5\n".repeat(5_000);
+    for wrong in ["007", "+49", "1e400"] {
+        lake.write("raw/t.csv", format!("x\n{rest}{wrong}\n"));
+        let json: String = rest.lines().map(|x| format!("{{\"x\":{x}}}\n")).collect();
+        lake.write("raw/j.json", format!("{json}{{\"x\":{}}}\n", wrong.replace("+49", "-049")));
+        for table in ["t", "j"] {
+            let error = lake.error(&format!("select sum(x) from {table}")).await.to_string();
+            assert!(error.contains("line 500") && error.contains("is not a double"), "{error}");
+        }
+    }
+    let columns = ("table.raw.t.columns", "x double, at timestamp(9)");
+    let declared = Lake::with(&[("table.raw.t.location", "raw/t.csv"), columns]);
+    declared.write("raw/t.csv", "x,at\n007,2026-11-23 10:15:00.123456789\n");
+    assert_eq!(declared.rows("select x, at from t").await, ["7.0|2026-11-23T10:15:00.123456789"]);
+}
+
+#[tokio::test]
+async fn batches_end_with_their_text_and_their_slots() {
+    let lake = Lake::new();
+    let long = "x".repeat(200 << 10);
+    let lines: String = (0..200).map(|n| format!("{{\"n\":{n},\"s\":\"{long}\"}}\n")).collect();
+    lake.write("raw/long.json", &lines);
+    lake.write("raw/longcsv.csv", format!("n,s\n{}", format!("1,{long}\n").repeat(200)));
+    let fields: Vec<String> = (0..900).map(|n| format!("\"f{n}\":1")).collect();
+    lake.write("raw/wide.json", format!("{{{}}}\n{}", fields.join(","), "{}\n".repeat(20_000)));
+    let (context, _) = lake.session().await.unwrap();
+    for (table, most, rows) in [("long", 16 << 20, 200), ("longcsv", 16 << 20, 200), ("wide", 64 << 20, 20_001)] {
+        let batches = super::run(&context, &format!("select * from {table}")).await.unwrap();
+        assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), rows, "{table}");
+        let largest = batches.iter().map(|batch| batch.get_array_memory_size()).max().unwrap();
+        assert!(largest < most, "{table}: {largest}");
+    }
+}
+
+#[tokio::test]
+async fn arrays_of_rows_that_would_fill_the_memory_are_refused() {
+    let lake = Lake::with(&[("lake.sample-size", "64kB")]);
+    let fields: Vec<String> = (0..900).map(|n| format!("\"f{n}\":1")).collect();
+    let bomb = vec!["{}"; 100_000].join(",");
+    let rest = "{\"a\":null}\n".repeat(10_000);
+    lake.write("raw/t.json", format!("{{\"a\":[{{{}}}]}}\n{rest}{{\"a\":[{bomb}]}}\n", fields.join(",")));
+    let error = lake.error("select count(a) from t").await;
+    assert_eq!(error.kind(), ErrorKind::SourceData);
+    for part in ["line 10002", "column \"a\"", "too many values", "varchar", "table.raw.t.columns"] {
+        assert!(error.to_string().contains(part), "{part} in {error}");
+    }
+}
+
+#[tokio::test]
+async fn very_wide_files_are_refused_at_once() {
+    let lake = Lake::with(&[("lake.sample-files", "2")]);
+    let line = |text: &str, count: usize| vec![text; count].join(",");
+    let wide = |count: usize| format!("{}\n{}\n", line("a", count), line("1", count));
+    for name in ["a", "c"] {
+        lake.write(&format!("raw/t/{name}.csv"), "a,n\nx,1\n");
+    }
+    // Between the two that are sampled.
+    lake.write("raw/t/b.csv", wide(300_000));
+    let started = std::time::Instant::now();
+    let unsampled = lake.error("select count(*) from t").await;
+    lake.write("raw/u.csv", wide(300_000));
+    for (error, object) in [(unsampled, "raw/t/b.csv"), (lake.columns("u").await.unwrap_err(), "raw/u.csv")] {
+        assert_eq!(error.kind(), ErrorKind::SourceData);
+        for part in [object, "more than 10000 fields", "delimiter"] {
+            assert!(error.to_string().contains(part), "{part} in {error}");
+        }
+    }
+    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+    lake.write("raw/u.csv", wide(10_000));
+    assert_eq!(lake.rows("select a, a_9999 from u").await, ["1|1"]);
+}
+
+#[tokio::test]
+async fn declared_columns_need_no_sample() {
+    let lake = Lake::with(&[
+        ("table.raw.j.location", "raw/j.json"),
+        ("table.raw.j.columns", "k5 bigint"),
+        ("table.raw.c.location", "raw/c.csv"),
+        ("table.raw.c.columns", "a bigint"),
+        ("table.raw.c.delimiter", ","),
+        ("table.raw.c.header", "false"),
+        ("lake.sample-size", "4kB"),
+    ]);
+    let keys: Vec<String> = (0..1500).map(|n| format!("\"k{n}\":{n}")).collect();
+    lake.write("raw/j.json", format!("{{{}}}\n", keys.join(",")));
+    lake.write("raw/c.csv", format!("{}1\n", " ".repeat(5_000)));
+    assert_eq!(lake.rows("select k5 from j").await, ["5"]);
+    assert_eq!(lake.rows("select a from c").await, ["1"]);
+    let sampled = Lake::new();
+    sampled.write("raw/j.json", format!("{{{}}}\n", keys.join(",")));
+    let error = sampled.columns("j").await.unwrap_err();
+    assert!(error.message().contains("more than 1000 fields"), "{error}");
+    assert!(error.hint().unwrap().contains("declare the columns"), "{error}");
+}
+
+#[tokio::test]
 async fn new_files_are_seen_after_a_refresh_and_changed_ones_never_mixed() {
     let lake = Lake::with(&[("lake.list-ttl", "60s")]);
     lake.write("raw/t/a.csv", "id\n1\n");

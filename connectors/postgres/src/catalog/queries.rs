@@ -83,52 +83,106 @@ impl Which {
     }
 }
 
-/// Five statements for one round trip: relations, columns, types, primary keys, and the database.
+/// Six statements for one round trip: relations, columns, types, attributes of composite types, primary
+/// keys, and the database.
 pub(super) fn details(which: &Which, version: u32) -> String {
     let chosen = format!(
         "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          WHERE {} AND {RELATION_KINDS} AND {SCHEMA_FILTER}",
         which.condition()
     );
-    [relations(&chosen), columns(&chosen, version), types(&chosen), primary_keys(&chosen), database(version)].join("; ")
+    let with_sizes = !matches!(which, Which::Schema(_));
+    let statements = [
+        relations(&chosen, with_sizes),
+        columns(&chosen, version),
+        types(&chosen),
+        attributes(&chosen),
+        primary_keys(&chosen),
+        database(version),
+    ];
+    statements.join("; ")
 }
 
-/// The rows of a partitioned table are those of its leaves. A table that was never analyzed
-/// has no estimate, so its size is asked for.
-fn relations(chosen: &str) -> String {
+/// What inherits from or partitions the chosen relations, at any depth. Read from `pg_inherits`:
+/// `pg_partition_tree` would wait for the locks of others.
+fn below(chosen: &str) -> String {
     format!(
-        "SELECT c.oid, n.nspname, c.relname, c.relkind, obj_description(c.oid, 'pg_class'), \
-         CASE c.relkind WHEN 'p' THEN l.rows ELSE greatest(c.reltuples, -1)::float8 END, \
-         CASE WHEN c.relkind IN ('r', 'm') AND c.relpages = 0 THEN pg_relation_size(c.oid) END \
-         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-         LEFT JOIN LATERAL (SELECT sum(greatest(lc.reltuples, 0)::float8) AS rows \
-         FROM pg_partition_tree(c.oid) t JOIN pg_class lc ON lc.oid = t.relid \
-         WHERE t.isleaf AND c.relkind = 'p') l ON true \
-         WHERE c.oid IN ({chosen}) ORDER BY n.nspname, c.relname"
+        "WITH RECURSIVE below(root, oid) AS (\
+         SELECT i.inhparent, i.inhrelid FROM pg_inherits i WHERE i.inhparent IN ({chosen}) \
+         UNION SELECT b.root, i.inhrelid FROM below b JOIN pg_inherits i ON i.inhparent = b.oid)"
     )
 }
 
+/// The columns of one relation as they are now, as one number: `relation` is an expression of type oid.
+pub(crate) fn fingerprint(relation: &str) -> String {
+    format!(
+        "(SELECT pg_catalog.hashtextextended(pg_catalog.string_agg(pg_catalog.concat_ws(',', a.attnum, a.attname, \
+         a.atttypid, a.atttypmod, a.attnotnull), ';' ORDER BY a.attnum), 0) FROM pg_catalog.pg_attribute a \
+         WHERE a.attrelid = {relation} AND a.attnum > 0 AND NOT a.attisdropped)"
+    )
+}
+
+/// The rows of a partitioned table are those of its leaves, which inherit like any child; those of a
+/// parent of plain inheritance are its children's, too. A table that was never analyzed has no
+/// estimate, so its size is asked for, but not among all of a schema: that waits for the locks of others.
+fn relations(chosen: &str, with_sizes: bool) -> String {
+    let size = if with_sizes { "pg_relation_size(c.oid)" } else { "NULL::bigint" };
+    format!(
+        "{} SELECT c.oid, n.nspname, c.relname, c.relkind, obj_description(c.oid, 'pg_class'), \
+         CASE WHEN l.rows IS NULL THEN greatest(c.reltuples, -1)::float8 \
+         ELSE l.rows + greatest(c.reltuples, 0)::float8 * (c.relkind <> 'p')::int END, \
+         CASE WHEN c.relkind IN ('r', 'm') AND c.relpages = 0 AND l.rows IS NULL THEN {size} END, {} \
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         LEFT JOIN LATERAL (SELECT sum(greatest(x.reltuples, 0)::float8) AS rows FROM below b \
+         JOIN pg_class x ON x.oid = b.oid WHERE b.root = c.oid AND x.relkind <> 'p') l ON true \
+         WHERE c.oid IN ({chosen}) ORDER BY n.nspname, c.relname",
+        below(chosen),
+        fingerprint("c.oid")
+    )
+}
+
+/// A child of plain inheritance may drop its parent's NOT NULL, and nobody watches over a foreign one's.
 fn columns(chosen: &str, version: u32) -> String {
     format!(
-        "SELECT a.attrelid, a.attname, a.atttypid, a.atttypmod, a.attndims, {}, \
+        "{} SELECT a.attrelid, a.attname, a.atttypid, a.atttypmod, a.attndims, {} AND NOT EXISTS (SELECT FROM below b \
+         JOIN pg_class x ON x.oid = b.oid WHERE b.root = a.attrelid AND (x.relkind = 'f' OR NOT x.relispartition)), \
          format_type(a.atttypid, a.atttypmod), col_description(a.attrelid, a.attnum), \
          a.attcollation, co.collisdeterministic, co.collname, co.collprovider \
          FROM pg_attribute a LEFT JOIN pg_collation co ON co.oid = a.attcollation \
          WHERE a.attrelid IN ({chosen}) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum",
+        below(chosen),
         variant(NOT_NULL, version)
     )
 }
 
 /// Every type the columns reach: through domains to what they are built on, through arrays to their
-/// elements. A true array is its element's `typarray`; `int2vector` and its like are not.
-fn types(chosen: &str) -> String {
+/// elements, through composite types to their attributes.
+fn reached(chosen: &str) -> String {
     format!(
         "WITH RECURSIVE reached(oid) AS (\
          SELECT DISTINCT a.atttypid FROM pg_attribute a WHERE a.attrelid IN ({chosen}) AND a.attnum > 0 \
-         UNION SELECT CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END \
-         FROM reached r JOIN pg_type t ON t.oid = r.oid WHERE t.typtype = 'd' OR t.typelem <> 0) \
-         SELECT t.oid, t.typname, t.typtype, t.typbasetype, t.typtypmod, t.typndims, coalesce(e.oid, 0) \
-         FROM reached r JOIN pg_type t ON t.oid = r.oid LEFT JOIN pg_type e ON e.oid = t.typelem AND e.typarray = t.oid"
+         UNION SELECT x.oid FROM reached r JOIN pg_type t ON t.oid = r.oid CROSS JOIN LATERAL (\
+         SELECT CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END AS oid \
+         UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE t.typtype = 'c' AND a.attrelid = t.typrelid \
+         AND a.attnum > 0 AND NOT a.attisdropped) x WHERE x.oid <> 0)"
+    )
+}
+
+/// A true array is its element's `typarray`; `int2vector` and its like are not.
+fn types(chosen: &str) -> String {
+    format!(
+        "{} SELECT t.oid, t.typname, t.typtype, t.typbasetype, t.typtypmod, t.typndims, coalesce(e.oid, 0) \
+         FROM reached r JOIN pg_type t ON t.oid = r.oid LEFT JOIN pg_type e ON e.oid = t.typelem AND e.typarray = t.oid",
+        reached(chosen)
+    )
+}
+
+fn attributes(chosen: &str) -> String {
+    format!(
+        "{} SELECT t.oid, a.attname, a.atttypid, a.atttypmod, a.attndims FROM reached r \
+         JOIN pg_type t ON t.oid = r.oid AND t.typtype = 'c' JOIN pg_attribute a ON a.attrelid = t.typrelid \
+         WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY t.oid, a.attnum",
+        reached(chosen)
     )
 }
 

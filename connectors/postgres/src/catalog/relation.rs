@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use meesh_base::{Error, Result};
+use meesh_base::{Error, Result, quote_identifier};
 use meesh_connector_spi::{ColumnInfo, TableDescription, TableInfo, TableKind};
 
 use crate::config::{NumericMapping, PostgresConfig};
-use crate::types::{Collation, ColumnType, TypeResolver, TypeRow};
+use super::queries;
+use crate::pushdown::literal::quote_text;
+use crate::types::{Attribute, Collation, ColumnType, TypeResolver, TypeRow};
 use crate::wire::QueryResult;
 
 /// What a row takes beside its values: header and line pointer.
@@ -33,6 +35,8 @@ pub(crate) struct Relation {
     pub(crate) rows: Option<u64>,
     /// Whether the server's texts are in UTF-8, so that `COLLATE "C"` is the order of code points.
     pub(crate) utf8: bool,
+    /// Its columns when it was described, as [`super::fingerprint`] of it.
+    pub(crate) fingerprint: String,
 }
 
 /// A column of a relation.
@@ -53,6 +57,12 @@ pub(crate) struct RemoteColumn {
 }
 
 impl Relation {
+    /// An expression for the fingerprint that it has now, wherever its name leads.
+    pub(crate) fn fingerprint_now(&self) -> String {
+        let name = format!("{}.{}", quote_identifier(&self.schema), quote_identifier(&self.name));
+        queries::fingerprint(&format!("pg_catalog.to_regclass({})", quote_text(&name)))
+    }
+
     /// The columns as Arrow fields.
     pub(crate) fn schema(&self) -> SchemaRef {
         let field =
@@ -97,18 +107,24 @@ pub(super) fn table_kind(relkind: &str, schema: &str) -> TableKind {
     }
 }
 
-/// Builds relations from the five answers to [`super::queries::details`].
+/// Builds relations from the six answers to [`super::queries::details`].
 ///
 /// # Errors
 /// `SourceUnavailable` if an answer is missing.
 pub(super) fn relations(answers: &[QueryResult], config: &PostgresConfig) -> Result<Vec<Arc<Relation>>> {
-    let [relations, columns, types, keys, database] = answers else {
+    let [relations, columns, types, attributes, keys, database] = answers else {
         return Err(Error::source_unavailable(format!(
             "catalog {:?}: the server did not answer every metadata query",
             config.options.catalog
         )));
     };
-    let types: HashMap<u32, TypeRow> = types.rows.iter().map(|row| type_row(&Row(row))).collect();
+    let mut types: HashMap<u32, TypeRow> = types.rows.iter().map(|row| type_row(&Row(row))).collect();
+    for row in &attributes.rows {
+        let row = Row(row);
+        if let Some(composite) = types.get_mut(&row.number(0)) {
+            composite.attributes.push(attribute(&row));
+        }
+    }
     let database = database.rows.first().map(|row| Row(row));
     let utf8 = database.as_ref().is_some_and(|row| row.text(0) == "UTF8");
     let default_bytewise = database.as_ref().is_some_and(|row| is_bytewise(row.text(1)));
@@ -166,8 +182,13 @@ fn type_row(row: &Row<'_>) -> (u32, TypeRow) {
         base_typmod: row.number(4),
         base_dimensions: row.number(5),
         element: row.number(6),
+        attributes: Vec::new(),
     };
     (row.number(0), parsed)
+}
+
+fn attribute(row: &Row<'_>) -> Attribute {
+    Attribute { name: row.text(1).to_owned(), oid: row.number(2), typmod: row.number(3), dimensions: row.number(4) }
 }
 
 fn column(row: &Row<'_>, resolver: &TypeResolver<'_>, default_bytewise: bool) -> RemoteColumn {
@@ -225,6 +246,7 @@ fn relation(row: &Row<'_>, columns: Vec<Arc<RemoteColumn>>, primary_key: Vec<Str
         primary_key,
         rows,
         utf8,
+        fingerprint: row.text(7).to_owned(),
     }
 }
 

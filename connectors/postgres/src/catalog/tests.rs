@@ -85,7 +85,7 @@ async fn a_relation_is_described_in_full() {
             "note Utf8View true text",
             "amount Decimal128(12, 2) false cat.net",
             "moods List(Utf8View) true cat.mood[]",
-            "pair Utf8View true cat.pair",
+            "pair Struct(\"a\": Int32, \"b\": Utf8View) true cat.pair",
             "ip Utf8View true inet",
         ]
     );

@@ -42,6 +42,10 @@ pub(super) fn parse(url: &str) -> Result<ServerUrl, String> {
     let (rest, jdbc) =
         without_scheme(url).ok_or("must start with \"jdbc:postgresql://\", \"postgresql://\" or \"postgres://\"")?;
     let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
+    // The end of the authority is the first slash: a password with one unescaped would be taken for a port.
+    if address.strip_prefix("//").and_then(|address| address.split_once('/')).is_some_and(|(_, path)| path.contains('@')) {
+        return Err("has '@' behind its first '/': write '/' in a user name or password as %2F".to_owned());
+    }
     let (authority, path) = match address.strip_prefix("//") {
         Some(address) => address.split_once('/').unwrap_or((address, "")),
         None => ("", address.trim_start_matches('/')),
@@ -87,7 +91,8 @@ pub(super) fn port(text: &str) -> Result<u16, String> {
     text.parse()
         .ok()
         .filter(|port| *port != 0)
-        .ok_or_else(|| format!("has port {text:?}, which is not one of 1 to 65535"))
+        // Without the text itself: it may be part of a password.
+        .ok_or_else(|| "has a port that is not one of 1 to 65535".to_owned())
 }
 
 fn parameter(pair: &str, jdbc: bool) -> Result<(String, String), String> {
@@ -143,13 +148,15 @@ mod tests {
         for (url, expect) in [
             ("mysql://db/x", "must start with"),
             ("jdbc:mysql://db/x", "must start with"),
-            ("postgres://db:0/x", "port \"0\""),
-            ("postgres://db:70000/x", "port \"70000\""),
+            ("postgres://db:0/x", "has a port"),
+            ("postgres://db:70000/x", "has a port"),
+            ("postgres://ann:s3cret/x@db/sales", "%2F"),
+            ("postgres://ann:s3cret?x@db/sales", "has a port"),
             ("postgres://[::1/x", "without ']'"),
             ("postgres://u:%ff@db/x", "not UTF-8"),
         ] {
             let error = parse(url).unwrap_err();
-            assert!(error.contains(expect), "{url}: {error}");
+            assert!(error.contains(expect) && !error.contains("s3cret"), "{url}: {error}");
         }
     }
 }

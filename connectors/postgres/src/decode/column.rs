@@ -16,6 +16,7 @@ use arrow::datatypes::{
 use super::fault::Fault;
 use super::list::ListBuilder;
 use super::numeric::{self, Target};
+use super::record::RecordBuilder;
 use super::temporal;
 use super::text::TextBuilder;
 use crate::types::{Decoder, point_fields};
@@ -103,11 +104,24 @@ pub(super) enum Builder {
     Point(Vec<f64>, Vec<f64>, Nulls),
     List(Box<ListBuilder>),
     Vector(Vec<f32>, Nulls, usize, FieldRef),
+    Record(Box<RecordBuilder>),
 }
 
 #[inline(always)]
 fn exact<const N: usize>(value: &[u8]) -> Result<[u8; N], Fault> {
     value.try_into().map_err(|_| Fault::Length)
+}
+
+/// PostgreSQL takes all NaN for equal and greater than any number; Arrow compares their bits, and one
+/// with a sign (`'Infinity'::float8 - 'Infinity'::float8` gives it) is less than any number.
+#[inline(always)]
+fn one_nan64(value: f64) -> f64 {
+    if value.is_nan() { f64::NAN } else { value }
+}
+
+#[inline(always)]
+fn one_nan32(value: f32) -> f32 {
+    if value.is_nan() { f32::NAN } else { value }
 }
 
 impl Builder {
@@ -140,6 +154,9 @@ impl Builder {
             (Decoder::Vector(length), DataType::FixedSizeList(field, _)) => {
                 Self::Vector(Vec::new(), Nulls::default(), usize::try_from(*length).ok()?, Arc::clone(field))
             }
+            (Decoder::Record(decoders), DataType::Struct(_)) => {
+                Self::Record(Box::new(RecordBuilder::new(decoders, data_type, capacity)?))
+            }
             _ => return None,
         })
     }
@@ -152,8 +169,8 @@ impl Builder {
             Self::Int32(values) => values.push(i32::from_be_bytes(exact(value)?)),
             Self::Int16(values) => values.push(i16::from_be_bytes(exact(value)?)),
             Self::UInt32(values) => values.push(u32::from_be_bytes(exact(value)?)),
-            Self::Float64(values) => values.push(f64::from_be_bytes(exact(value)?)),
-            Self::Float32(values) => values.push(f32::from_be_bytes(exact(value)?)),
+            Self::Float64(values) => values.push(one_nan64(f64::from_be_bytes(exact(value)?))),
+            Self::Float32(values) => values.push(one_nan32(f32::from_be_bytes(exact(value)?))),
             Self::Date(values) => values.push(temporal::date(i32::from_be_bytes(exact(value)?))?),
             Self::Time(values) => values.push(temporal::time(i64::from_be_bytes(exact(value)?))?),
             Self::Timestamp(values) => values.push(temporal::timestamp(i64::from_be_bytes(exact(value)?))?),
@@ -179,6 +196,7 @@ impl Builder {
                 ys.push(f64::from_be_bytes(*y));
             }
             Self::List(values) => values.append(value)?,
+            Self::Record(values) => values.append(value)?,
             Self::Vector(values, _, length, _) => append_vector(values, *length, value)?,
             // Every other kind was taken care of by the caller.
             _ => return Err(Fault::Corrupt),
@@ -212,6 +230,7 @@ impl Builder {
                 ys.push(0.0);
             }
             Self::List(values) => values.null(),
+            Self::Record(values) => values.null(),
             Self::Vector(values, nulls, length, _) => {
                 nulls.push(values.len() / (*length).max(1));
                 values.resize(values.len() + *length, 0.0);
@@ -249,6 +268,7 @@ impl Builder {
                 Arc::new(StructArray::new(point_fields(), columns.into(), nulls))
             }
             Self::List(values) => values.finish(capacity)?,
+            Self::Record(values) => values.finish(capacity)?,
             Self::Vector(values, nulls, length, field) => {
                 let values = mem::take(values);
                 let nulls = nulls.finish(values.len() / (*length).max(1));

@@ -36,6 +36,7 @@ pub(crate) enum Fault {
 const CHANGED: &str = "the table may have changed while it was read: run the query again";
 const AS_TEXT: &str =
     "leave such rows out with a WHERE that is pushed, or read the column through a view that casts it to text";
+const ARRAY_AS_TEXT: &str = "read such arrays as text: jdbc-types-mapped-to-varchar=_int4 (or another array type) in the catalog file";
 const UTF8: &str = "correct the text, or the encoding of the database";
 const DECIMAL: &str = "raise decimal-default-scale, or set decimal-mapping=ALLOW_OVERFLOW and decimal-rounding-mode, \
                        in the catalog file";
@@ -51,7 +52,7 @@ const WORDS: &[(Fault, &str, &str)] = &[
     (Fault::NotANumber,     "value NaN does not fit a decimal",                 AS_TEXT),
     (Fault::Inexact,        "value has more decimals than its decimal type",    DECIMAL),
     (Fault::TooLarge,       "value has more digits than its decimal type",      DECIMAL),
-    (Fault::Dimensions,     "array has another number of dimensions than declared", AS_TEXT),
+    (Fault::Dimensions,     "array has another number of dimensions than declared", ARRAY_AS_TEXT),
     (Fault::ElementType,    "array has another element type than declared",     CHANGED),
     (Fault::NotUtf8,        "text is not valid UTF-8",                          UTF8),
     (Fault::UnexpectedNull, "value is NULL although the column is NOT NULL",    CHANGED),

@@ -24,12 +24,16 @@ struct State {
 
 impl Breaker {
     /// # Errors
-    /// The last attempt's, while the server is left alone. The first call after that is let through
-    /// to try; the others go on failing until it knows more.
-    pub(super) fn check(&self) -> Result<()> {
+    /// The last attempt's in the name of `catalog`, while the server is left alone: catalogs of one
+    /// source share its sessions. The first call after that is let through to try; the others go on
+    /// failing until it knows more.
+    pub(super) fn check(&self, catalog: &str) -> Result<()> {
         let mut state = self.0.lock();
         match &mut state.open {
-            Some((error, until)) if Instant::now() < *until => Err(error.clone()),
+            Some((error, until)) if Instant::now() < *until => Err(error.clone().reworded(|message| {
+                let rest = message.strip_prefix("catalog ").and_then(|rest| rest.split_once(": "));
+                rest.map_or_else(|| message.to_owned(), |(_, rest)| format!("catalog {catalog:?}: {rest}"))
+            })),
             Some((_, until)) => {
                 *until = Instant::now() + REST;
                 Ok(())
@@ -69,13 +73,13 @@ mod tests {
     #[test]
     fn only_slow_failures_open_it() {
         let breaker = Breaker::default();
-        let gone = Error::source_unavailable("gone");
+        let gone = Error::source_unavailable("catalog \"sales\": gone");
         breaker.learn(Some(&gone), Duration::from_millis(1));
-        assert!(breaker.check().is_ok());
+        assert!(breaker.check("sales").is_ok());
         breaker.learn(Some(&gone), Duration::from_secs(3));
-        assert_eq!(breaker.check().unwrap_err().message(), "gone");
+        assert_eq!(breaker.check("copy").unwrap_err().message(), "catalog \"copy\": gone");
         breaker.learn(None, Duration::from_secs(3));
-        assert!(breaker.check().is_ok() && breaker.was_up_lately());
+        assert!(breaker.check("sales").is_ok() && breaker.was_up_lately());
     }
 
     #[test]
@@ -85,7 +89,7 @@ mod tests {
         if let Some((_, until)) = &mut breaker.0.lock().open {
             *until = Instant::now();
         }
-        assert!(breaker.check().is_ok());
-        assert!(breaker.check().is_err());
+        assert!(breaker.check("sales").is_ok());
+        assert!(breaker.check("sales").is_err());
     }
 }

@@ -5,6 +5,7 @@
 use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::expr::{Between, InList};
 use datafusion::logical_expr::{BinaryExpr, Case, Cast, Expr, ExprSchemable, Like, Operator};
+use datafusion::scalar::ScalarValue;
 
 use super::compare::Comparer;
 use super::function;
@@ -44,7 +45,7 @@ impl ExprPrinter<'_> {
         match expr {
             Expr::Alias(alias) => self.walk(&alias.expr, depth),
             Expr::Column(column) => self.column(column),
-            Expr::Literal(value, _) => literal::print(value).map(|text| Term::literal(text, value)),
+            Expr::Literal(value, _) => self.literal(value),
             Expr::BinaryExpr(binary) => self.binary(expr, binary, depth),
             Expr::Not(inner) => self.not(inner, depth),
             Expr::IsNull(inner) => self.is(inner, "NULL", depth),
@@ -64,6 +65,14 @@ impl ExprPrinter<'_> {
             Expr::ScalarFunction(call) => function::print(self, expr, call, depth),
             _ => Err(format!("{}: not translated", shown(expr))),
         }
+    }
+
+    fn literal(&self, value: &ScalarValue) -> Result<Term, Reason> {
+        // Another encoding may have no such character: an error there, a text that nothing equals here.
+        if !self.comparer.utf8 && value.try_as_str().flatten().is_some_and(|text| !text.is_ascii()) {
+            return Err("the database is not in UTF-8".to_owned());
+        }
+        literal::print(value).map(|text| Term::literal(text, value))
     }
 
     fn column(&self, column: &Column) -> Result<Term, Reason> {
@@ -101,7 +110,8 @@ impl ExprPrinter<'_> {
                     open.push(right);
                     open.push(left);
                 }
-                link => links.push(self.walk(link, depth)?.bound(Binding::Not)),
+                // As deep as it would be alone, which is how it was asked about.
+                link => links.push(self.walk(link, depth.saturating_sub(1))?.bound(Binding::Not)),
             }
         }
         let (word, binding) = if connective == Operator::And { (" AND ", Binding::And) } else { (" OR ", Binding::Or) };
@@ -116,10 +126,10 @@ impl ExprPrinter<'_> {
     fn is(&self, inner: &Expr, what: &str, depth: usize) -> Result<Term, Reason> {
         let term = self.walk(inner, depth)?;
         let operand = match term.form {
-            Form::AsText => term.value().unwrap_or(term),
-            _ => term,
+            Form::AsText | Form::Composite => format!("{}::text", term.atom()),
+            _ => term.atom(),
         };
-        Ok(Term::truth(format!("{} IS {what}", operand.atom()), Binding::Compare))
+        Ok(Term::truth(format!("{operand} IS {what}"), Binding::Compare))
     }
 
     fn negative(&self, expr: &Expr, inner: &Expr, depth: usize) -> Result<Term, Reason> {

@@ -34,6 +34,8 @@ pub(super) struct Select {
     skip: usize,
     /// The relation, as long as every row is a row of it: then the scan may be split.
     pub(super) relation: Option<Arc<Relation>>,
+    /// Every relation that is read.
+    pub(super) relations: Vec<Arc<Relation>>,
     /// Rows of the result, estimated.
     pub(super) rows: Option<f64>,
     /// Whether texts are ordered by code points under `COLLATE "C"`.
@@ -62,6 +64,7 @@ impl Select {
             fetch: None,
             skip: 0,
             relation: Some(Arc::clone(relation)),
+            relations: vec![Arc::clone(relation)],
             rows: relation.rows.map(|rows| rows as f64),
             utf8: relation.utf8,
             derived: 0,

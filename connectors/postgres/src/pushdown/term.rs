@@ -102,7 +102,7 @@ impl Term {
                 plain: false,
                 ..self.clone()
             }),
-            Form::Opaque => None,
+            Form::Opaque | Form::Composite => None,
         }
     }
 }

@@ -57,6 +57,7 @@ fn relation(utf8: bool) -> Relation {
         primary_key: vec!["id".into()],
         rows: Some(1000),
         utf8,
+        fingerprint: String::new(),
     }
 }
 

@@ -173,3 +173,35 @@ async fn a_table_that_is_gone_is_looked_up_again() {
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     assert!(connector.table("public", "vanishing").await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn a_column_that_changed_its_type_is_no_wrong_value() {
+    table("changing", "v bigint", "SELECT 5");
+    let connector = connector(&[("metadata.cache-ttl", "1h")]);
+    let plan = whole_table(&connector, "changing").await;
+    shared_server().psql("ALTER TABLE public.changing ALTER v TYPE double precision");
+    let error = read(&connector, &plan, 8192).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SourceUnavailable, "{error}");
+    assert!(error.to_string().contains("\"changing\" has changed"), "{error}");
+    let again = whole_table(&connector, "changing").await;
+    assert_eq!(cells(&read(&connector, &again, 8192).await.unwrap()), [["5.0"]]);
+    // A table of the same name and columns is as good.
+    shared_server().psql(
+        "DROP TABLE public.changing; CREATE TABLE public.changing (v double precision); \
+         INSERT INTO public.changing VALUES (6); GRANT SELECT ON public.changing TO PUBLIC",
+    );
+    assert_eq!(cells(&read(&connector, &again, 8192).await.unwrap()), [["6.0"]]);
+}
+
+#[tokio::test]
+async fn a_child_that_dropped_not_null_is_seen() {
+    table("guarded", "c int NOT NULL", "SELECT 1");
+    shared_server().psql(
+        "CREATE TABLE public.loose_child () INHERITS (public.guarded); \
+         ALTER TABLE public.loose_child ALTER c DROP NOT NULL; INSERT INTO public.loose_child VALUES (NULL)",
+    );
+    let plan = whole_table(&connector(&[]), "guarded").await;
+    let mut rows = cells(&read(&connector(&[]), &plan, 8192).await.unwrap());
+    rows.sort();
+    assert_eq!(rows, [["1"], ["NULL"]]);
+}

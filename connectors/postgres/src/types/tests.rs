@@ -13,6 +13,10 @@ fn row(name: &str, kind: &str) -> TypeRow {
 fn catalog() -> HashMap<u32, TypeRow> {
     let domain = |name: &str, base, base_typmod| TypeRow { base, base_typmod, ..row(name, "d") };
     let array = |name: &str, element| TypeRow { element, ..row(name, "b") };
+    let composite = |name: &str, oids: &[u32]| {
+        let attribute = |oid: &u32| Attribute { name: format!("a{oid}"), oid: *oid, typmod: -1, dimensions: 0 };
+        TypeRow { attributes: oids.iter().map(attribute).collect(), ..row(name, "c") }
+    };
     HashMap::from([
         (869, row("inet", "b")),
         (1231, array("_numeric", 1700)),
@@ -24,6 +28,10 @@ fn catalog() -> HashMap<u32, TypeRow> {
         (5002, domain("net_price", 5001, -1)),
         (5003, array("_net_price", 5002)),
         (5004, row("vector", "b")),
+        (5006, composite("pair", &[23, 1007])),
+        (5007, composite("pair_of_pairs", &[5006])),
+        (5008, composite("host", &[23, 869])),
+        (5009, array("_pair", 5006)),
         (5005, TypeRow { base_dimensions: 2, ..domain("grid", 1007, -1) }),
     ])
 }
@@ -60,6 +68,10 @@ fn types_become_arrow_types() {
         (5003, -1, 1, "List(Decimal128(12, 2))", None),
         (5004, 3, 0, "FixedSizeList(3 x Float32)", Some("real[]")),
         (5004, -1, 0, "Utf8View", Some("text")),
+        (5006, -1, 0, "Struct(\"a23\": Int32, \"a1007\": List(Int32))", None),
+        (5007, -1, 0, "Struct(\"a5006\": Struct(\"a23\": Int32, \"a1007\": List(Int32)))", None),
+        (5008, -1, 0, "Utf8View", Some("text")),
+        (5009, -1, 1, "List(Struct(\"a23\": Int32, \"a1007\": List(Int32)))", None),
     ] {
         assert_eq!(resolve(oid, modifier, dimensions), (arrow.to_owned(), cast.map(str::to_owned)), "oid {oid}");
     }

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use super::authenticate::{LoginError, log_in};
 use super::connection::Connection;
+use super::transaction::READ_ONLY;
 use super::error::{Place, server_error};
 use super::options::{ConnectOptions, Host, SslMode, TlsOptions};
 use super::tls;
@@ -235,15 +236,19 @@ async fn attempt(
     }
 }
 
-/// Gives a fresh session its settings, and refuses it if it is not with the server that is wanted.
+/// Finds out which settings a fresh session takes, and refuses it if it is not with the server that is
+/// wanted.
 async fn as_wanted(mut connection: Connection, standby_wanted: Option<bool>) -> Result<Connection> {
-    let mut answer = connection.simple_query(&settings_sql(&connection, true)).await;
+    const IN_RECOVERY: &str = "SELECT pg_catalog.pg_is_in_recovery()";
+    connection.settings = settings(&connection, true);
+    let mut answer = connection.transaction(READ_ONLY, &[], IN_RECOVERY).await;
     if answer.as_ref().is_err_and(|error| error.code() == Some("INVALID_FUNCTION_ARGUMENT")) {
         // Platforms without POLLRDHUP refuse client_connection_check_interval.
-        answer = connection.simple_query(&settings_sql(&connection, false)).await;
+        connection.settings = settings(&connection, false);
+        answer = connection.transaction(READ_ONLY, &[], IN_RECOVERY).await;
     }
     let results = answer?;
-    let in_recovery = results.first().and_then(|result| result.rows.first()?.last()?.as_deref()) == Some("t");
+    let in_recovery = results.first().and_then(|result| result.rows.first()?.first()?.as_deref()) == Some("t");
     match standby_wanted {
         Some(wanted) if wanted != in_recovery => {
             let role = if in_recovery { "is a standby" } else { "is no standby" };
@@ -253,27 +258,25 @@ async fn as_wanted(mut connection: Connection, standby_wanted: Option<bool>) -> 
     }
 }
 
-/// One statement that makes the session's settings independent of the server's configuration, and
-/// tells whether the server is in recovery.
-fn settings_sql(connection: &Connection, check_client: bool) -> String {
-    let options = &connection.options;
-    let timeout = options.statement_timeout.map(|limit| limit.as_millis().clamp(1, i32::MAX as u128).to_string());
+/// What makes a transaction independent of the server's configuration. Set in each transaction and not
+/// for the session: behind a pooler the session is others', too.
+fn settings(connection: &Connection, check_client: bool) -> Vec<(&'static str, String)> {
+    let timeout = connection.options.statement_timeout;
+    let timeout = timeout.map(|limit| limit.as_millis().clamp(1, i32::MAX as u128).to_string());
     let settings = [
-        ("search_path", Some("pg_catalog")),
-        ("IntervalStyle", Some("postgres")),
-        ("standard_conforming_strings", Some("on")),
-        ("bytea_output", Some("hex")),
-        ("extra_float_digits", Some("3")),
-        ("default_transaction_read_only", Some(if options.read_only { "on" } else { "off" })),
-        ("statement_timeout", timeout.as_deref()),
+        ("search_path", Some("pg_catalog".to_owned())),
+        ("TimeZone", Some("UTC".to_owned())),
+        ("DateStyle", Some("ISO, YMD".to_owned())),
+        ("IntervalStyle", Some("postgres".to_owned())),
+        ("standard_conforming_strings", Some("on".to_owned())),
+        ("bytea_output", Some("hex".to_owned())),
+        ("extra_float_digits", Some("3".to_owned())),
+        ("statement_timeout", timeout),
         // A backend whose client is gone notices while it computes, not only when it next writes.
         (
             "client_connection_check_interval",
-            Some("100ms").filter(|_| check_client && connection.server_version() >= 140_000),
+            Some("100ms".to_owned()).filter(|_| check_client && connection.server_version() >= 140_000),
         ),
     ];
-    let calls = settings
-        .iter()
-        .filter_map(|(name, value)| value.map(|value| format!("pg_catalog.set_config('{name}', '{value}', false), ")));
-    format!("SELECT {}pg_catalog.pg_is_in_recovery()", calls.collect::<String>())
+    settings.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }

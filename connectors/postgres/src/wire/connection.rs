@@ -50,6 +50,8 @@ pub(crate) struct Connection {
     parameters: BTreeMap<String, String>,
     server_version: u32,
     pub(super) key: Option<BackendKey>,
+    /// What is set in every transaction.
+    pub(super) settings: Vec<(&'static str, String)>,
     pub(super) endpoint: Endpoint,
     /// The host it was reached by, for TLS.
     pub(super) host: Arc<str>,
@@ -87,6 +89,7 @@ impl Connection {
             parameters: BTreeMap::new(),
             server_version: 0,
             key: None,
+            settings: Vec::new(),
             endpoint,
             host,
             options,

@@ -13,6 +13,7 @@ use postgres_protocol::message::frontend;
 use super::connection::{Connection, State};
 use super::error::ServerError;
 use super::low_water::set_low_water;
+use super::message::{TextRow, text_row};
 use super::receive::{Garbage, HEADER};
 
 /// How much one wake-up should bring.
@@ -71,24 +72,29 @@ enum Stop {
 impl Connection {
     /// Starts `copy_sql`, which must be `COPY (…) TO STDOUT (FORMAT BINARY)` (further statements,
     /// such as `; COMMIT`, may follow it). Statements of `prelude` (`BEGIN …; SET LOCAL …`) go
-    /// before it in the same message; rows of theirs are dropped. Returns once the server has
-    /// begun to answer; nothing is read ahead.
+    /// before it in the same message; their rows are returned. Returns once the server has begun to
+    /// answer the COPY; nothing is read ahead.
     ///
     /// # Errors
     /// What the server said; the session is then ready again, in a failed transaction if `prelude`
     /// began one.
-    pub(crate) async fn start_copy_out(&mut self, prelude: Option<&str>, copy_sql: &str) -> Result<()> {
+    pub(crate) async fn start_copy_out(&mut self, prelude: Option<&str>, copy_sql: &str) -> Result<Vec<TextRow>> {
         let sql = prelude.map(|prelude| format!("{prelude}; {copy_sql}"));
         let sql = sql.as_deref().unwrap_or(copy_sql);
         self.request(|out| frontend::query(sql, out)).await?;
+        let mut rows = Vec::new();
         loop {
             match self.message().await? {
                 (b'H', body) if body.first() == Some(&1) => {
                     self.state = State::Copying { header_seen: false };
                     self.pace = Pace::default();
-                    return Ok(());
+                    return Ok(rows);
                 }
-                (b'T' | b'D' | b'C' | b'I', _) => {}
+                (b'D', body) => match text_row(body) {
+                    Some(row) => rows.push(row),
+                    None => return Err(self.garbage("a broken DataRow".to_owned())),
+                },
+                (b'T' | b'C' | b'I', _) => {}
                 (b'E', body) => {
                     let error = ServerError::parse(body);
                     self.failed(error)?;

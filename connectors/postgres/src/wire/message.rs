@@ -60,8 +60,11 @@ pub(super) fn row_description(body: &[u8]) -> Option<Vec<(String, u32)>> {
         .collect()
 }
 
+/// The values of one row in the server's text form.
+pub(crate) type TextRow = Vec<Option<String>>;
+
 /// The values of a DataRow in text format.
-pub(super) fn text_row(body: &[u8]) -> Option<Vec<Option<String>>> {
+pub(super) fn text_row(body: &[u8]) -> Option<TextRow> {
     let mut fields = Fields::new(body);
     let count = fields.u16()?;
     (0..count)

@@ -23,6 +23,7 @@ mod options;
 mod query;
 mod receive;
 mod tls;
+mod transaction;
 mod transport;
 
 #[cfg(test)]
@@ -34,4 +35,5 @@ pub(crate) use copy::{CopyState, RowOutcome, RowSink};
 pub(crate) use error::Place;
 pub(crate) use options::{ChannelBinding, ConnectOptions, Host, SslMode, TargetServer, TlsOptions, TrustedRoots};
 pub(crate) use query::QueryResult;
+pub(crate) use transaction::READ_ONLY;
 pub(crate) use transport::Endpoint;

@@ -33,7 +33,7 @@ pub(crate) struct ConnectOptions {
     pub(crate) application_name: String,
     /// Command-line options for the server (`-c name=value`), as libpq's `options`.
     pub(crate) server_options: Option<String>,
-    /// Whether sessions start with `default_transaction_read_only = on`.
+    /// Whether nothing may be written.
     pub(crate) read_only: bool,
     /// The server's own limit for one statement.
     pub(crate) statement_timeout: Option<Duration>,

@@ -7,7 +7,7 @@ use meesh_base::{ConfigValues, ErrorKind, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::{ConnectOptions, Connection, CopyState, QueryResult, RowOutcome, RowSink};
+use super::{ConnectOptions, Connection, CopyState, QueryResult, READ_ONLY, RowOutcome, RowSink};
 use crate::config::PostgresConfig;
 use crate::testing::{Server, shared_server};
 
@@ -142,18 +142,18 @@ async fn a_session_has_its_settings_whatever_the_server_says() {
     let mut connection = connect("trusted", "").await.unwrap();
     assert!(connection.server_version() >= 130_000);
     assert_eq!(connection.parameter("server_encoding"), Some("UTF8"));
-    for (setting, expect) in [
-        ("search_path", "pg_catalog"),
-        ("TimeZone", "UTC"),
-        ("client_encoding", "UTF8"),
-        ("default_transaction_read_only", "on"),
-        ("application_name", "meesh"),
-        ("client_connection_check_interval", "100ms"),
-    ] {
+    let settings = ["search_path", "TimeZone", "client_connection_check_interval", "transaction_read_only"];
+    let show: Vec<String> = settings.iter().map(|name| format!("SHOW {name}")).collect();
+    let results = connection.transaction(READ_ONLY, &[("lock_timeout", "3s")], &show.join("; ")).await.unwrap();
+    let values: Vec<_> = results.iter().map(|result| result.rows[0][0].clone().unwrap()).collect();
+    assert_eq!(values, ["pg_catalog", "UTC", "100ms", "on"]);
+    // Nothing of it stays behind: a pooler may give the server's session to somebody else.
+    for (setting, expect) in [("search_path", "\"$user\", public"), ("lock_timeout", "0"), ("client_encoding", "UTF8")] {
         assert_eq!(value(&mut connection, &format!("SHOW {setting}")).await.as_deref(), Some(expect), "{setting}");
     }
-    let error = connection.simple_query("CREATE TABLE public.t ()").await.unwrap_err();
+    let error = connection.transaction(READ_ONLY, &[], "CREATE TABLE public.t ()").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+    assert!(connection.is_idle(), "the transaction was rolled back");
 }
 
 #[tokio::test]

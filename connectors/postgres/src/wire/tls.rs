@@ -127,9 +127,11 @@ impl Check {
     fn of(options: &TlsOptions) -> Self {
         match (options.mode, &options.roots) {
             (SslMode::VerifyFull, _) => Self::IssuerAndName,
-            (SslMode::VerifyCa, _) => Self::Issuer,
             // libpq's rule for older programs: with a root file, require means verify-ca.
-            (SslMode::Require, Some(_)) => Self::Issuer,
+            (SslMode::VerifyCa | SslMode::Require, Some(TrustedRoots::File(_))) => Self::Issuer,
+            // Anybody gets a certificate for a name of his own from a public issuer: without the name it
+            // proves nothing. libpq refuses these modes with such roots.
+            (SslMode::VerifyCa, _) | (SslMode::Require, Some(TrustedRoots::System)) => Self::IssuerAndName,
             _ => Self::Nothing,
         }
     }

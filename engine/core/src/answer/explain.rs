@@ -6,63 +6,84 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::StringArray;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, BooleanArray, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use meesh_base::{Result, format_bytes, format_duration};
+use meesh_base::{Error, Result, format_bytes, format_duration};
 use meesh_connector_spi::{SourceScanExec, from_arrow};
+use meesh_sql::{ExplainFormat, ExplainKind};
 
 use crate::plan::PlannedQuery;
 use crate::query::{Run, run};
 
-/// The answer's schema and its one row, made at the first poll; ANALYZE runs the query then.
+/// The answer's columns.
+///
+/// # Errors
+/// `Unsupported` for a form of EXPLAIN that is not there yet, by its name.
+pub(crate) fn explain_schema(kind: ExplainKind, format: ExplainFormat) -> Result<SchemaRef> {
+    let refused = |what: &str| {
+        Err(Error::unsupported(format!("EXPLAIN ({what}) is not supported yet")).with_code("NOT_SUPPORTED"))
+    };
+    match (kind, format) {
+        (ExplainKind::Validate, _) => Ok(Arc::new(Schema::new(vec![Field::new("Valid", DataType::Boolean, true)]))),
+        (ExplainKind::Io, _) => refused("TYPE IO"),
+        (_, ExplainFormat::Json) => refused("FORMAT JSON"),
+        (_, ExplainFormat::Graphviz) => refused("FORMAT GRAPHVIZ"),
+        (ExplainKind::Distributed | ExplainKind::Logical, ExplainFormat::Text) => {
+            Ok(super::text_schema(&["Query Plan"]))
+        }
+    }
+}
+
+/// The answer's one row, made at the first poll; ANALYZE runs the query then.
 pub(crate) fn explain(
     run_of: Run,
     planned: PlannedQuery,
+    schema: SchemaRef,
+    kind: ExplainKind,
     analyze: bool,
     verbose: bool,
-) -> (SchemaRef, BoxStream<'static, Result<RecordBatch>>) {
-    let schema = super::text_schema(&["Query Plan"]);
-    let declared = Arc::clone(&schema);
+) -> BoxStream<'static, Result<RecordBatch>> {
     let row = async move {
-        let physical = Arc::clone(&planned.physical);
-        let text =
-            if analyze { analyzed(run_of, planned, &physical, verbose).await? } else { plain(&physical, verbose) };
-        RecordBatch::try_new(declared, vec![Arc::new(StringArray::from(vec![text]))]).map_err(from_arrow)
+        let column: ArrayRef = match kind {
+            // What is not valid has failed before.
+            ExplainKind::Validate => Arc::new(BooleanArray::from(vec![true])),
+            _ if analyze => Arc::new(StringArray::from(vec![analyzed(run_of, planned, verbose).await?])),
+            _ => Arc::new(StringArray::from(vec![plain(&planned, verbose)])),
+        };
+        RecordBatch::try_new(schema, vec![column]).map_err(from_arrow)
     };
-    (schema, futures::stream::once(row).boxed())
+    futures::stream::once(row).boxed()
 }
 
-fn plain(physical: &Arc<dyn ExecutionPlan>, verbose: bool) -> String {
+fn plain(planned: &PlannedQuery, verbose: bool) -> String {
+    let physical = planned.physical();
     let tree = displayable(physical.as_ref()).indent(verbose).to_string();
-    format!("{}{}", tree, sources(physical))
+    format!("{}{}", tree, sources(&physical))
 }
 
-async fn analyzed(
-    run_of: Run,
-    planned: PlannedQuery,
-    physical: &Arc<dyn ExecutionPlan>,
-    verbose: bool,
-) -> Result<String> {
+async fn analyzed(run_of: Run, planned: PlannedQuery, verbose: bool) -> Result<String> {
     let scope = Arc::clone(&run_of.scope);
     let start = Instant::now();
-    let mut rows = run(run_of, planned);
+    let mut rows = run(run_of, planned.clone());
     let (mut count, mut bytes) = (0usize, 0usize);
     while let Some(batch) = rows.next().await {
         let batch = batch?;
         count += batch.num_rows();
         bytes += batch.get_array_memory_size();
     }
+    // The plan of the last attempt: the first may have run out of memory.
+    let physical = planned.physical();
     let tree = DisplayableExecutionPlan::with_metrics(physical.as_ref()).indent(verbose).to_string();
     let mut text = format!(
         "{count} rows, {} in {}\n\n{tree}{}",
         format_bytes(bytes as u64),
         format_duration(start.elapsed()),
-        sources(physical)
+        sources(&physical)
     );
     for (catalog, progress) in scope.all_progress() {
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);

@@ -20,7 +20,7 @@ use crate::engine::{Engine, StatementKind};
 use crate::query::Queries;
 use crate::session::{self, Session, SessionChange};
 
-pub(crate) use explain::explain;
+pub(crate) use explain::{explain, explain_schema};
 pub(crate) use types::sql_type;
 
 /// What an answer is made from.
@@ -47,7 +47,6 @@ pub(crate) struct Answer {
 /// The columns of a statement that returns rows, or `None` for one that only does something.
 pub(crate) fn schema(statement: &Statement) -> Option<SchemaRef> {
     let names: &[&str] = match statement {
-        Statement::Explain { .. } => &["Query Plan"],
         Statement::ShowCatalogs { .. } => &["Catalog"],
         Statement::ShowSchemas { .. } => &["Schema"],
         Statement::ShowTables { .. } => &["Table"],
@@ -78,8 +77,8 @@ pub(crate) async fn answer(asked: Asked<'_>, statement: Statement) -> Result<Ans
         Statement::SetSession { name, value } => vec![session::check_property(&name, &value.to_string())?],
         Statement::ResetSession { name } => vec![session::check_reset(&name)?],
         Statement::SetTimeZone { zone } => {
-            let zone = zone.unwrap_or_else(|| "UTC".to_owned());
-            vec![SessionChange::TimeZone(session::check_time_zone(&zone)?)]
+            let zone = zone.as_deref().unwrap_or(asked.session.default_time_zone());
+            vec![SessionChange::TimeZone(session::check_time_zone(zone)?)]
         }
         Statement::KillQuery { id } => {
             procedure::kill(&asked, &id)?;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use arrow::datatypes::{Field, Schema};
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
     SchemaProvider, TableProvider,
@@ -16,7 +17,7 @@ use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 use futures::future::try_join_all;
 use meesh_base::{Error, Result};
 use meesh_connector_spi::{TableDescription, from_datafusion};
-use meesh_sql::TableName;
+use meesh_sql::{Query, TableName};
 
 use super::{Catalogs, builtin, with_nearest};
 use crate::query::Queries;
@@ -79,13 +80,14 @@ impl Resolver<'_> {
         })
     }
 
-    /// Finds every table concurrently.
+    /// Finds every table concurrently, and takes hidden columns out of the query's `*`.
     ///
     /// # Errors
     /// `NotFound` with the position and the nearest names; whatever the source answers.
-    pub(crate) async fn view(&self, names: &[TableName], wants_hidden: bool) -> Result<CatalogView> {
+    pub(crate) async fn view(&self, query: &mut Query) -> Result<CatalogView> {
+        let wants_hidden = query.names_hidden();
         let mut wanted: HashMap<FullName, &TableName> = HashMap::new();
-        for name in names {
+        for name in &query.tables {
             wanted.entry(self.full_name(name)?).or_insert(name);
         }
         let lookups = wanted.into_iter().map(|(full, name)| async move {
@@ -96,7 +98,13 @@ impl Resolver<'_> {
             let provider = folded(&full, provider, wants_hidden).map_err(from_datafusion)?;
             Ok::<_, Error>((full, provider))
         });
-        let tables = try_join_all(lookups).await?;
+        let tables: HashMap<FullName, Arc<dyn TableProvider>> = try_join_all(lookups).await?.into_iter().collect();
+        if wants_hidden {
+            query.hide(|name| {
+                let provider = self.full_name(name).ok().and_then(|full| tables.get(&full));
+                provider.map(|provider| hidden_columns(&provider.schema())).unwrap_or_default()
+            });
+        }
         assemble(tables, self.session).map_err(from_datafusion)
     }
 
@@ -182,7 +190,6 @@ fn folded(
     wants_hidden: bool,
 ) -> datafusion::common::Result<Arc<dyn TableProvider>> {
     let schema = provider.schema();
-    let is_hidden = |field: &arrow::datatypes::Field| field.metadata().contains_key(HIDDEN);
     let drops_some = !wants_hidden && schema.fields().iter().any(|field| is_hidden(field));
     let renames_some = schema.fields().iter().any(|field| field.name() != &field.name().to_lowercase());
     if !drops_some && !renames_some {
@@ -205,8 +212,16 @@ fn folded(
     Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
+fn is_hidden(field: &Field) -> bool {
+    field.metadata().contains_key(HIDDEN)
+}
+
+fn hidden_columns(schema: &Schema) -> Vec<String> {
+    schema.fields().iter().filter(|field| is_hidden(field)).map(|field| field.name().to_lowercase()).collect()
+}
+
 fn assemble(
-    tables: Vec<(FullName, Arc<dyn TableProvider>)>,
+    tables: HashMap<FullName, Arc<dyn TableProvider>>,
     session: &Session,
 ) -> datafusion::common::Result<CatalogView> {
     let list = MemoryCatalogProviderList::new();

@@ -33,16 +33,11 @@ impl Admission {
             return Ok(Permit(permit));
         }
         let _waiting = Waiting::join(self)?;
-        let acquired = Arc::clone(&self.running).acquire_owned();
-        let deadline = scope.deadline().map(tokio::time::Instant::from_std);
-        let far = tokio::time::Instant::now() + std::time::Duration::from_secs(86400 * 365);
         tokio::select! {
-            permit = acquired => permit.map(Permit).map_err(|_| Error::exhausted("server is stopping")),
-            () = scope.cancel_token().cancelled() => {
-                scope.check()?;
-                Err(Error::cancelled("query was cancelled while queued"))
+            permit = Arc::clone(&self.running).acquire_owned() => {
+                permit.map(Permit).map_err(|_| Error::exhausted("server is stopping"))
             }
-            () = tokio::time::sleep_until(deadline.unwrap_or(far)) => Err(scope.timeout()),
+            error = scope.stopped() => Err(error),
         }
     }
 }

@@ -16,12 +16,15 @@ use meesh_base::format_bytes;
 #[derive(Debug)]
 pub(crate) struct ProcessMemory {
     limit_bytes: usize,
+    query_limit_bytes: usize,
     used_bytes: AtomicUsize,
 }
 
 impl ProcessMemory {
-    pub(crate) fn new(limit_bytes: usize) -> Arc<Self> {
-        Arc::new(Self { limit_bytes, used_bytes: AtomicUsize::new(0) })
+    /// All queries together may hold `limit_bytes`, one of them `query_limit_bytes`.
+    pub(crate) fn new(limit_bytes: usize, query_limit_bytes: usize) -> Arc<Self> {
+        let query_limit_bytes = query_limit_bytes.min(limit_bytes);
+        Arc::new(Self { limit_bytes, query_limit_bytes, used_bytes: AtomicUsize::new(0) })
     }
 
     pub(crate) fn limit_bytes(&self) -> usize {
@@ -45,14 +48,16 @@ impl ProcessMemory {
 #[derive(Debug)]
 pub(crate) struct QueryMemoryPool {
     process: Arc<ProcessMemory>,
+    limit_bytes: usize,
     own: FairSpillPool,
     peak_bytes: AtomicUsize,
 }
 
 impl QueryMemoryPool {
+    /// A query's share of `process`, at most its own limit.
     pub(crate) fn new(process: Arc<ProcessMemory>) -> Arc<Self> {
-        let own = FairSpillPool::new(process.limit_bytes());
-        Arc::new(Self { process, own, peak_bytes: AtomicUsize::new(0) })
+        let limit_bytes = process.query_limit_bytes;
+        Arc::new(Self { process, limit_bytes, own: FairSpillPool::new(limit_bytes), peak_bytes: AtomicUsize::new(0) })
     }
 
     /// The most the query has held at once, in bytes.
@@ -104,9 +109,15 @@ impl MemoryPool for QueryMemoryPool {
                 format_bytes(self.process.limit_bytes as u64)
             )));
         }
-        if let Err(error) = self.own.try_grow(reservation, additional) {
+        if self.own.try_grow(reservation, additional).is_err() {
             self.process.used_bytes.fetch_sub(additional, Ordering::Relaxed);
-            return Err(error);
+            return Err(DataFusionError::ResourcesExhausted(format!(
+                "query needs {} more memory for {}, but holds {} of its {} (memory.query_limit)",
+                format_bytes(additional as u64),
+                reservation.consumer().name(),
+                format_bytes(self.own.reserved() as u64),
+                format_bytes(self.limit_bytes as u64)
+            )));
         }
         self.note_peak();
         Ok(())
@@ -117,7 +128,7 @@ impl MemoryPool for QueryMemoryPool {
     }
 
     fn memory_limit(&self) -> MemoryLimit {
-        MemoryLimit::Finite(self.process.limit_bytes)
+        MemoryLimit::Finite(self.limit_bytes)
     }
 }
 
@@ -134,7 +145,7 @@ mod tests {
 
     #[test]
     fn queries_share_the_process_and_give_back() {
-        let process = ProcessMemory::new(1000);
+        let process = ProcessMemory::new(1000, 1000);
         let first: Arc<dyn MemoryPool> = QueryMemoryPool::new(Arc::clone(&process));
         let second: Arc<dyn MemoryPool> = QueryMemoryPool::new(Arc::clone(&process));
         let one = MemoryConsumer::new("join").register(&first);
@@ -147,5 +158,17 @@ mod tests {
         assert_eq!(process.used_bytes(), 900);
         drop(two);
         assert_eq!(process.used_bytes(), 0);
+    }
+
+    #[test]
+    fn a_query_leaves_the_rest_to_others() {
+        let process = ProcessMemory::new(1000, 600);
+        let heavy: Arc<dyn MemoryPool> = QueryMemoryPool::new(Arc::clone(&process));
+        let light: Arc<dyn MemoryPool> = QueryMemoryPool::new(Arc::clone(&process));
+        let join = MemoryConsumer::new("join").register(&heavy);
+        join.try_grow(600).unwrap();
+        let error = join.try_grow(1).unwrap_err();
+        assert!(error.to_string().contains("join") && error.to_string().contains("memory.query_limit"), "{error}");
+        MemoryConsumer::new("sort").register(&light).try_grow(400).unwrap();
     }
 }

@@ -14,6 +14,9 @@ use crate::limits::QueryMemoryPool;
 /// Ended queries that are remembered.
 const HISTORY: usize = 200;
 
+/// How much of a statement's text is remembered.
+const TEXT_BYTES: usize = 32 << 10;
+
 /// Sources' progress is shown up to here; the rest is the engine's own work.
 const PROGRESS_BEFORE_END: f64 = 0.99;
 
@@ -119,6 +122,17 @@ impl QueryRecord {
         self.cancel.cancel();
     }
 
+    /// What travels with the query, while it lives.
+    pub(crate) fn scope(&self) -> Option<Arc<QueryScope>> {
+        self.scope.upgrade()
+    }
+
+    /// Remembers what the sources have delivered, before they are let go.
+    pub(crate) fn keep_sources(&self) {
+        let sources = self.live_sources();
+        self.times.lock().sources = sources;
+    }
+
     fn live_sources(&self) -> Vec<SourceInfo> {
         let Some(scope) = self.scope.upgrade() else { return self.times.lock().sources.clone() };
         let info = |(catalog, progress): (String, Arc<SourceProgress>)| SourceInfo {
@@ -159,6 +173,15 @@ impl QueryRecord {
     }
 }
 
+/// The beginning of a text that is too long to be kept 200 times.
+fn shortened(text: &str) -> String {
+    if text.len() <= TEXT_BYTES {
+        return text.to_owned();
+    }
+    let end = (0..=TEXT_BYTES).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    format!("{} …", text.get(..end).unwrap_or_default())
+}
+
 #[derive(Debug, Default)]
 struct Known {
     live: HashMap<QueryId, Arc<QueryRecord>>,
@@ -182,7 +205,7 @@ impl Queries {
             id: scope.id().clone(),
             user: scope.user().to_owned(),
             source,
-            text: text.to_owned(),
+            text: shortened(text),
             created: SystemTime::now(),
             began: Instant::now(),
             rows: AtomicU64::new(0),

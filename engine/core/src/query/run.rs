@@ -1,16 +1,16 @@
 //! Runs a planned query: admission, the first attempt, and one more with joins that can spill.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::execution::TaskContext;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use futures::StreamExt;
+use datafusion::physical_plan::execute_stream;
 use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
 use meesh_base::{Error, ErrorKind, QueryScope, Result};
 use meesh_connector_spi::{from_arrow, from_datafusion};
-use tokio::time::Instant;
 
 use super::{QueryRecord, QueryState};
 use crate::limits::Admission;
@@ -39,10 +39,9 @@ pub(crate) fn run(run: Run, planned: PlannedQuery) -> BoxStream<'static, Result<
             }
         };
         record.enter(QueryState::Running);
-        let mut physical = Arc::clone(&planned.physical);
         let mut may_replan = true;
         'attempts: loop {
-            let mut rows = match start(&physical, &planned) {
+            let mut rows = match start(&planned) {
                 Ok(rows) => rows,
                 Err(error) => {
                     yield Err(error);
@@ -56,12 +55,13 @@ pub(crate) fn run(run: Run, planned: PlannedQuery) -> BoxStream<'static, Result<
                         may_replan = false;
                         // Frees what the first attempt holds before the second begins.
                         drop(rows);
-                        match planner.replan_with_sort_merge(&planned).await {
-                            Ok(other) => physical = other,
-                            Err(_) => {
-                                yield Err(error);
-                                return;
-                            }
+                        let replanned = tokio::select! {
+                            replanned = planner.replan_with_sort_merge(&planned) => replanned,
+                            stopped = scope.stopped() => Err(stopped),
+                        };
+                        if replanned.is_err() {
+                            yield Err(error);
+                            return;
                         }
                         continue 'attempts;
                     }
@@ -85,9 +85,9 @@ fn out_of_memory(error: &Error) -> bool {
     error.kind() == ErrorKind::Exhausted && error.code() == Some("EXCEEDED_LOCAL_MEMORY_LIMIT")
 }
 
-fn start(physical: &Arc<dyn ExecutionPlan>, planned: &PlannedQuery) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let context = Arc::new(TaskContext::from(&planned.state));
-    let rows = execute_stream(Arc::clone(physical), context).map_err(from_datafusion)?;
+fn start(planned: &PlannedQuery) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let context = Arc::new(TaskContext::from(planned.state.as_ref()));
+    let rows = execute_stream(planned.physical(), context).map_err(from_datafusion)?;
     let schema = Arc::clone(&planned.schema);
     Ok(rows.map(move |batch| relabel(batch.map_err(from_datafusion)?, &schema)).boxed())
 }
@@ -104,20 +104,18 @@ fn relabel(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(from_arrow)
 }
 
-/// The next batch, or the error of a query that must stop.
+/// The next batch, or the error of a query that must stop. A panic of an operator ends this query only.
 async fn next(rows: &mut BoxStream<'static, Result<RecordBatch>>, scope: &QueryScope) -> Option<Result<RecordBatch>> {
-    let stopped = async {
-        match scope.deadline() {
-            Some(deadline) => tokio::select! {
-                () = scope.cancel_token().cancelled() => {}
-                () = tokio::time::sleep_until(Instant::from_std(deadline)) => {}
-            },
-            None => scope.cancel_token().cancelled().await,
-        }
-    };
     tokio::select! {
         biased;
-        () = stopped => Some(Err(scope.check().err().unwrap_or_else(|| scope.timeout()))),
-        item = rows.next() => item,
+        error = scope.stopped() => Some(Err(error)),
+        item = AssertUnwindSafe(rows.next()).catch_unwind() => item.unwrap_or_else(|panic| {
+            Some(Err(Error::internal("an operator of the query panicked").with_detail(panic_text(panic.as_ref()))))
+        }),
     }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }

@@ -1,8 +1,21 @@
 //! The function library: Trino's functions where DataFusion has none, or means something else.
 
+mod bounded;
+mod definition;
+mod extremes;
+mod json;
+mod strings;
+mod times;
+
 use std::sync::Arc;
 
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+
+use definition::{Definition, function};
+
+/// The functions that are a row of their own.
+const DEFINITIONS: &[Definition] =
+    &[json::JSON_EXTRACT_SCALAR, strings::SPLIT_PART, strings::SUBSTR, times::LAST_DAY_OF_MONTH];
 
 /// Names of aggregate functions, sorted: a planner's work grows with their number.
 const AGGREGATES: &[&str] = &[
@@ -51,7 +64,11 @@ pub(crate) fn is_aggregate(name: &str) -> bool {
 
 /// Scalar functions to register over DataFusion's.
 pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
-    Vec::new()
+    let mut functions: Vec<_> = DEFINITIONS.iter().map(function).collect();
+    functions.extend(extremes::functions());
+    functions.extend(bounded::functions());
+    functions.push(times::AtTimeZone::function());
+    functions
 }
 
 /// Aggregate functions to register over DataFusion's.

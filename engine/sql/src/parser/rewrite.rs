@@ -2,7 +2,7 @@
 //! does not.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, CastKind, DataType, ExactNumberInfo, Expr, TimezoneInfo, UnaryOperator, Value,
+    BinaryOperator, CaseWhen, CastKind, DataType, ExactNumberInfo, Expr, TimezoneInfo, Value,
 };
 use meesh_base::{Error, Result};
 
@@ -70,7 +70,6 @@ const REWRITTEN: &[(&str, usize, usize, Rewrite)] = &[
     ("regexp_replace", 2, 3, |parser, call, values| regexp_replace(parser, &call.token, values)),
     ("approx_percentile", 2, 2, approx_percentile),
     ("from_unixtime", 1, 3, from_unixtime),
-    ("last_day_of_month", 1, 1, |_, _, values| Ok(last_day_of_month(values))),
     ("element_at", 2, 2, |parser, call, _| Err(parser.unsupported(&call.token, "element_at"))),
     ("contains", 2, 2, |parser, call, _| Err(parser.unsupported(&call.token, "contains"))),
     ("json_extract", 2, 2, |parser, call, _| Err(parser.unsupported(&call.token, "json_extract"))),
@@ -142,14 +141,6 @@ fn from_unixtime(parser: &Parser<'_>, call_: Call, values: Vec<Expr>) -> Result<
         (Some(zone), None) => Ok(call("at_timezone", vec![instant, zone])),
         _ => Err(parser.unsupported(&call_.token, "from_unixtime with hours and minutes")),
     }
-}
-
-/// The day before the first of the next month.
-fn last_day_of_month(values: Vec<Expr>) -> Expr {
-    let first = call("date_trunc", vec![text("month"), cast(values, DataType::Date)]);
-    let next = call("date_add", vec![text("month"), number("1"), first]);
-    let back = Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(number("1")) };
-    call("date_add", vec![text("day"), back, next])
 }
 
 fn binary(values: Vec<Expr>, op: BinaryOperator) -> Expr {

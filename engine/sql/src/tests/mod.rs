@@ -1,7 +1,6 @@
 //! Statements in, results of a real planner out.
 
 mod bombs;
-mod corpus;
 mod queries;
 mod statements;
 

@@ -56,7 +56,10 @@ const TYPES: &[(&str, &[&str], &[&str])] = &[
     ("regclass", &["'pg_class'", "'pg_type'"], &["pg_class", "pg_type"]),
     ("int2vector", &["'1 2'", "''"], &["1 2", ""]),
     ("types.mood", &["'sad'", "'not so sad'"], &["sad", "not so sad"]),
-    ("types.pair", &["ROW(1,'a b')", "ROW(NULL,NULL)"], &["(1,\"a b\")", "(,)"]),
+    ("types.pair", &["ROW(1,'a b')", "ROW(NULL,NULL)"], &["{a: 1, b: a b}", "{a: NULL, b: NULL}"]),
+    ("types.nested", &["ROW(ROW(1,'x'),'{2,3}')", "ROW(NULL,'{}')"],
+        &["{p: {a: 1, b: x}, n: [2, 3]}", "{p: NULL, n: []}"]),
+    ("types.host", &["ROW(1,'10.0.0.1')", "ROW(NULL,NULL)"], &["(1,10.0.0.1)", "(,)"]),
     ("types.price", &["12.5", "0"], &["12.50", "0.00"]),
     ("types.net", &["12.5", "-1"], &["12.50", "-1.00"]),
     ("int4[]", &["'{1,NULL,3}'", "'{}'"], &["[1, NULL, 3]", "[]"]),
@@ -71,7 +74,7 @@ const TYPES: &[(&str, &[&str], &[&str])] = &[
     ("inet[]", &["'{10.0.0.1}'", "'{}'"], &["[10.0.0.1/32]", "[]"]),
     ("types.mood[]", &["'{sad}'", "'{}'"], &["[sad]", "[]"]),
     ("types.net[]", &["'{1.5}'", "'{}'"], &["[1.50]", "[]"]),
-    ("types.pair[]", &["ARRAY[ROW(1,'x')::types.pair]", "'{}'"], &["[(1,x)]", "[]"]),
+    ("types.pair[]", &["ARRAY[ROW(1,'x')::types.pair]", "'{}'"], &["[{a: 1, b: x}]", "[]"]),
 ];
 
 #[tokio::test]
@@ -79,7 +82,8 @@ async fn every_type_is_read() {
     shared_server().psql(
         "CREATE SCHEMA types; GRANT USAGE ON SCHEMA types TO PUBLIC; \
          CREATE TYPE types.mood AS ENUM ('sad', 'not so sad'); \
-         CREATE TYPE types.pair AS (a int, b text); CREATE DOMAIN types.price AS numeric(12,2); \
+         CREATE TYPE types.pair AS (a int, b text); CREATE TYPE types.nested AS (p types.pair, n int[]); \
+         CREATE TYPE types.host AS (a int, h inet); CREATE DOMAIN types.price AS numeric(12,2); \
          CREATE DOMAIN types.net AS types.price CHECK (VALUE > -100)",
     );
     let columns: Vec<String> = TYPES.iter().enumerate().map(|(i, (name, ..))| format!("c{i} {name}")).collect();
