@@ -11,7 +11,8 @@ use crate::error::{QUERY_ID_HEADER, put, unauthenticated};
 use crate::handle::{Purpose, Signer};
 use crate::listen::{ConnectionId, Peer};
 use crate::parked::Owner;
-use crate::session::{SessionId, SessionState, Sessions, Token};
+use crate::session::{SessionId, SessionState, Sessions};
+use crate::token::Token;
 use crate::wire_types::WireOptions;
 
 const COOKIE: &str = "meesh-session";

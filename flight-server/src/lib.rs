@@ -1,7 +1,7 @@
 //! The Arrow Flight SQL door: the protocol's service over the engine, and nothing else.
 //!
 //! ```text
-//! connection (listen, tls) --> routes: who calls? (call, auth, session) --> DoGet (codec) or any other method
+//! connection (listen, tls) --> routes: who calls? (call, auth, token, session) --> DoGet (codec) or any other method
 //!     --> service --> statement | prepared | update | metadata | action | poll --> Engine
 //! ```
 //! No SQL is looked at here and no result is kept.
@@ -38,6 +38,7 @@ mod sql_words;
 mod statement;
 mod table_schema;
 mod tls;
+mod token;
 mod update;
 mod wire_types;
 mod xdbc_types;

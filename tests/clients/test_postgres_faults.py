@@ -15,7 +15,7 @@ BIG_TABLE = """
 CREATE TABLE big AS SELECT g AS id, md5(g::text) || repeat(md5((g + 1)::text), 4) AS text
 FROM generate_series(1, 1500000) g;
 GRANT SELECT ON big TO meesh_reader;
-ALTER ROLE meesh_reader CONNECTION LIMIT -1;
+CHECKPOINT;
 """
 SCAN = "SELECT * FROM big_one.public.big"
 ACTIVE = """

@@ -21,10 +21,15 @@ def binary() -> Path:
     return Path(os.environ.get("MEESH_BIN", f"{target}/release/meesh"))
 
 
+def environment(more: dict | None = None) -> dict[str, str]:
+    """The environment of a meesh under test: without MEESH_ variables, which would configure it."""
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("MEESH_")}, **(more or {})}
+
+
 def run(*arguments, timeout: float = 60, env: dict | None = None, **options) -> subprocess.CompletedProcess:
     """One run of meesh to its end, output captured."""
     return subprocess.run([binary(), *map(str, arguments)], capture_output=True, text=True, timeout=timeout,
-                          stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})}, **options)
+                          stdin=subprocess.DEVNULL, env=environment(env), **options)
 
 
 class Server:
@@ -59,7 +64,7 @@ class Server:
     def start(self, env: dict | None = None, wait_s: float = 30) -> "Server":
         with open(self.etc / "log", "ab") as log:
             self.process = subprocess.Popen([binary(), "serve", "--etc", self.etc], stdout=log, stderr=log,
-                                            stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})})
+                                            stdin=subprocess.DEVNULL, env=environment(env))
         deadline = time.monotonic() + wait_s
         while self.admin("/livez") != 200 or self.admin("/readyz") not in (200, 503):
             if self.process.poll() is not None or time.monotonic() > deadline:

@@ -134,7 +134,7 @@ mod tests {
                 "SELECT t.* EXCLUDE (\"$path\"), \"$path\" AS \"$path$1\" FROM t",
             ),
             ("SELECT * FROM c.s.t x, u", "SELECT x.* EXCLUDE (\"$path\"), u.* FROM c.s.t AS x, u"),
-            ("SELECT u.* FROM t JOIN u ON true", "SELECT u.* FROM t JOIN u ON true"),
+            ("SELECT u.* FROM t JOIN u ON true", "SELECT u.* FROM t INNER JOIN u ON true"),
             ("SELECT count(*) FROM (SELECT * FROM t) q", "SELECT count(*) FROM (SELECT t.* EXCLUDE (\"$path\") FROM t) AS q"),
             ("SELECT * FROM u", "SELECT * FROM u"),
         ] {

@@ -44,7 +44,8 @@ fn a_token_outlives_the_server_and_what_the_server_held_does_not() {
         }
 
         let other = FlightServerConfig { session_secret: Some(Secret::new("another")), ..config };
-        let mut client = Server::start(other).await.client().await.with("authorization", token);
+        let other = Server::start(other).await;
+        let mut client = other.client().await.with("authorization", token);
         assert_eq!(client.rows("select 1").await.unwrap_err().code(), Code::Unauthenticated);
     });
 }
@@ -60,7 +61,8 @@ fn a_poll_of_an_earlier_start_is_unknown() {
         client.flight.poll_flight_info(request).await.unwrap();
         let ticket = ticket_of(&client.plan("select 1").await.unwrap());
 
-        let mut client = Server::start(config).await.client().await.with("authorization", LOGIN);
+        let after = Server::start(config).await;
+        let mut client = after.client().await.with("authorization", LOGIN);
         let request = client.request(arrow_flight::FlightDescriptor::new_cmd(ticket.ticket));
         assert_eq!(client.flight.poll_flight_info(request).await.unwrap_err().code(), Code::NotFound);
     });

@@ -124,21 +124,6 @@ fn options_change_what_is_sent() {
 }
 
 #[test]
-fn what_a_client_without_token_set_ends_with_its_connection() {
-    with_server(|server| async move {
-        let basic = "Basic YW5uOg==";
-        let mut client = server.client().await.with("authorization", basic);
-        assert_eq!(client.rows("use shop.public").await.unwrap(), ["0"]);
-        assert_eq!(get(&mut client, "schema").await, Some(text("public")));
-        let mut neighbour = server.client().await.with("authorization", basic);
-        assert_eq!(get(&mut neighbour, "schema").await, Some(text("")));
-        let mut other_user = client.clone();
-        other_user.headers = vec![("authorization", "Basic Ym9iOg==".into())];
-        assert_eq!(get(&mut other_user, "schema").await, Some(text("")));
-    });
-}
-
-#[test]
 fn sessions_are_for_reading() {
     with_server(|server| async move {
         let mut client = server.client().await.with("authorization", "Basic YW5uOg==");

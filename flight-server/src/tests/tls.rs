@@ -72,12 +72,11 @@ fn a_renewed_certificate_is_served_without_a_restart_and_a_broken_one_is_not() {
 }
 
 #[test]
-fn clients_are_told_apart_by_their_address_over_tls_too() {
+fn a_connection_is_a_session_over_tls_too() {
     on_runtime(async {
         let served = Served::new("first");
         let server = Server::start(served.config()).await;
-        let basic = ("authorization", "Basic YW5uOg==");
-        let mut client = connect(server.address, "first").await.unwrap().with(basic.0, basic.1);
+        let mut client = connect(server.address, "first").await.unwrap().with("authorization", "Basic YW5uOg==");
         client.update("use shop.public").await.unwrap();
         assert_eq!(client.rows("select count(*) from orders").await.unwrap(), ["2"]);
     });
