@@ -200,6 +200,7 @@ fn engine(values: &ConfigValues) -> Result<EngineConfig> {
     let mut config = EngineConfig {
         memory_limit_bytes: values.bytes(&keys::MEMORY_LIMIT),
         query_memory_limit_bytes: query_memory_limit(values)?,
+        spill_dir: std::env::temp_dir(),
         ..EngineConfig::default()
     };
     if let Some(dir) = values.text(&keys::SPILL_DIR) {

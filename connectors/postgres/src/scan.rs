@@ -74,7 +74,8 @@ impl PgScan {
     /// no types.
     fn check_unchanged(&self, values: &[Option<String>]) -> Result<()> {
         let now = values.get(values.len().saturating_sub(self.relations.len())..).unwrap_or_default();
-        let changed = self.relations.iter().zip(now).find(|(relation, now)| now.as_ref() != Some(&relation.fingerprint));
+        let changed =
+            self.relations.iter().zip(now).find(|(relation, now)| now.as_ref() != Some(&relation.fingerprint));
         match changed {
             None if now.len() == self.relations.len() => Ok(()),
             _ => {

@@ -78,7 +78,7 @@ impl Default for EngineConfig {
         Self {
             memory_limit_bytes: None,
             query_memory_limit_bytes: None,
-            spill_dir: std::env::temp_dir(),
+            spill_dir: PathBuf::from("/tmp"),
             spill_limit_bytes: 10 << 30,
             running_max: 16,
             queued_max: 200,

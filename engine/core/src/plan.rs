@@ -89,6 +89,7 @@ impl Planner {
         if let Some(functions) = builder.aggregate_functions() {
             functions.extend(meesh_sql::functions::aggregate_functions());
         }
+        builder.expr_planners().get_or_insert_default().insert(0, Arc::new(meesh_sql::TrinoOperators::default()));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = PlanningThreads::new((2 * cores).max(4));
         Self { base: builder.build(), runtime, partitions, threads }
@@ -370,6 +371,7 @@ fn not_grouped(text: &str) -> Option<Error> {
     }
     let column = text.split("column \"").nth(1)?.split('"').next()?;
     let name = column.rsplit('.').next()?;
-    let error = Error::invalid_query(format!("{name:?} must be an aggregate expression or appear in the GROUP BY clause"));
+    let error =
+        Error::invalid_query(format!("{name:?} must be an aggregate expression or appear in the GROUP BY clause"));
     Some(error.with_code("EXPRESSION_NOT_AGGREGATE"))
 }

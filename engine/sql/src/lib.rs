@@ -11,6 +11,7 @@ mod keywords;
 mod labels;
 mod lexer;
 mod limits;
+mod operators;
 mod parser;
 mod statement;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use meesh_base::Result;
 
 pub use labels::Labels;
 pub use limits::{Limits, STATEMENT_LIMITS};
+pub use operators::TrinoOperators;
 pub use statement::{ExplainFormat, ExplainKind, Literal, Query, Statement, TableName};
 pub use types::TrinoTypes;
 

@@ -7,8 +7,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use meesh_base::{Error, Result, quote_identifier};
 use meesh_connector_spi::{ColumnInfo, TableDescription, TableInfo, TableKind};
 
-use crate::config::{NumericMapping, PostgresConfig};
 use super::queries;
+use crate::config::{NumericMapping, PostgresConfig};
 use crate::pushdown::literal::quote_text;
 use crate::types::{Attribute, Collation, ColumnType, TypeResolver, TypeRow};
 use crate::wire::QueryResult;

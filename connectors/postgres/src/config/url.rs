@@ -43,7 +43,11 @@ pub(super) fn parse(url: &str) -> Result<ServerUrl, String> {
         without_scheme(url).ok_or("must start with \"jdbc:postgresql://\", \"postgresql://\" or \"postgres://\"")?;
     let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
     // The end of the authority is the first slash: a password with one unescaped would be taken for a port.
-    if address.strip_prefix("//").and_then(|address| address.split_once('/')).is_some_and(|(_, path)| path.contains('@')) {
+    if address
+        .strip_prefix("//")
+        .and_then(|address| address.split_once('/'))
+        .is_some_and(|(_, path)| path.contains('@'))
+    {
         return Err("has '@' behind its first '/': write '/' in a user name or password as %2F".to_owned());
     }
     let (authority, path) = match address.strip_prefix("//") {

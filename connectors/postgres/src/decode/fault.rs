@@ -36,7 +36,8 @@ pub(crate) enum Fault {
 const CHANGED: &str = "the table may have changed while it was read: run the query again";
 const AS_TEXT: &str =
     "leave such rows out with a WHERE that is pushed, or read the column through a view that casts it to text";
-const ARRAY_AS_TEXT: &str = "read such arrays as text: jdbc-types-mapped-to-varchar=_int4 (or another array type) in the catalog file";
+const ARRAY_AS_TEXT: &str =
+    "read such arrays as text: jdbc-types-mapped-to-varchar=_int4 (or another array type) in the catalog file";
 const UTF8: &str = "correct the text, or the encoding of the database";
 const DECIMAL: &str = "raise decimal-default-scale, or set decimal-mapping=ALLOW_OVERFLOW and decimal-rounding-mode, \
                        in the catalog file";

@@ -74,7 +74,8 @@ impl RecordBuilder {
     pub(super) fn finish(&mut self, capacity: usize) -> Result<ArrayRef, (Fault, usize)> {
         let length = std::mem::take(&mut self.length);
         let nulls = self.nulls.finish(length);
-        let columns = self.attributes.iter_mut().map(|(_, builder)| builder.finish(capacity)).collect::<Result<_, _>>()?;
+        let columns =
+            self.attributes.iter_mut().map(|(_, builder)| builder.finish(capacity)).collect::<Result<_, _>>()?;
         let array = StructArray::try_new(self.fields.clone(), columns, nulls).map_err(|_| (Fault::Corrupt, 0))?;
         Ok(Arc::new(array))
     }

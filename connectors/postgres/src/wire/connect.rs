@@ -8,10 +8,10 @@ use tokio::time::{Instant, timeout};
 
 use super::authenticate::{LoginError, log_in};
 use super::connection::Connection;
-use super::transaction::READ_ONLY;
 use super::error::{Place, server_error};
 use super::options::{ConnectOptions, Host, SslMode, TlsOptions};
 use super::tls;
+use super::transaction::READ_ONLY;
 use super::transport::{Endpoint, Transport};
 
 /// `connection refused because of pg_hba.conf`, which may depend on whether TLS is used.

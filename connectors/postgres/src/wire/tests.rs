@@ -148,7 +148,8 @@ async fn a_session_has_its_settings_whatever_the_server_says() {
     let values: Vec<_> = results.iter().map(|result| result.rows[0][0].clone().unwrap()).collect();
     assert_eq!(values, ["pg_catalog", "UTC", "100ms", "on"]);
     // Nothing of it stays behind: a pooler may give the server's session to somebody else.
-    for (setting, expect) in [("search_path", "\"$user\", public"), ("lock_timeout", "0"), ("client_encoding", "UTF8")] {
+    for (setting, expect) in [("search_path", "\"$user\", public"), ("lock_timeout", "0"), ("client_encoding", "UTF8")]
+    {
         assert_eq!(value(&mut connection, &format!("SHOW {setting}")).await.as_deref(), Some(expect), "{setting}");
     }
     let error = connection.transaction(READ_ONLY, &[], "CREATE TABLE public.t ()").await.unwrap_err();

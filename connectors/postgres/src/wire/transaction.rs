@@ -15,8 +15,7 @@ impl Connection {
     /// the values of `select`.
     pub(crate) fn prelude(&self, begin: &str, more: &[(&str, &str)], select: &[String]) -> String {
         let own = self.settings.iter().map(|(name, value)| (*name, value.as_str()));
-        let set =
-            |(name, value): (&str, &str)| format!("pg_catalog.set_config('{name}', {}, true)", quote_text(value));
+        let set = |(name, value): (&str, &str)| format!("pg_catalog.set_config('{name}', {}, true)", quote_text(value));
         let list: Vec<String> = own.chain(more.iter().copied()).map(set).chain(select.iter().cloned()).collect();
         format!("{begin}; SELECT {}", list.join(", "))
     }

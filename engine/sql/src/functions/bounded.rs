@@ -88,7 +88,9 @@ impl Bounded {
             return Err(invalid_argument(format!("result of {name} must not have more than {max} {unit}")));
         }
         if all > BATCH_MAX {
-            return Err(invalid_argument(format!("results of {name} for {rows} rows have more than {BATCH_MAX} {unit}")));
+            return Err(invalid_argument(format!(
+                "results of {name} for {rows} rows have more than {BATCH_MAX} {unit}"
+            )));
         }
         Ok(())
     }
@@ -107,7 +109,9 @@ fn series(arguments: &[ColumnarValue], rows: usize) -> Result<Vec<i64>> {
     let whole = |array: &Arc<dyn Array>| -> Result<Vec<i128>> {
         // A time is a number of microseconds.
         let array = match array.data_type() {
-            DataType::Date32 | DataType::Timestamp(..) => cast(array, &DataType::Timestamp(TimeUnit::Microsecond, None))?,
+            DataType::Date32 | DataType::Timestamp(..) => {
+                cast(array, &DataType::Timestamp(TimeUnit::Microsecond, None))?
+            }
             _ => Arc::clone(array),
         };
         let array = cast(&array, &DataType::Int64)?;
@@ -131,9 +135,11 @@ fn series(arguments: &[ColumnarValue], rows: usize) -> Result<Vec<i64>> {
         [start, stop, by, ..] => (whole(start)?, whole(stop)?, step(by)?),
         [] => return Ok(Vec::new()),
     };
-    let counts = starts.iter().zip(&stops).zip(&steps).map(|((start, stop), step)| {
-        i64::try_from((stop - start).abs() / step.abs().max(1)).unwrap_or(i64::MAX)
-    });
+    let counts = starts
+        .iter()
+        .zip(&stops)
+        .zip(&steps)
+        .map(|((start, stop), step)| i64::try_from((stop - start).abs() / step.abs().max(1)).unwrap_or(i64::MAX));
     Ok(counts.collect())
 }
 

@@ -9,9 +9,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_datafusion_err};
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use meesh_base::Error;
 
 /// A scalar function.
@@ -106,7 +104,10 @@ pub(super) fn external(error: Error) -> DataFusionError {
 /// The argument at `index`, as the array type that the signature promised.
 pub(super) fn argument<T: 'static>(arrays: &[ArrayRef], index: usize) -> Result<&T> {
     let array = arrays.get(index).ok_or_else(|| exec_datafusion_err!("argument {index} is missing"))?;
-    array.as_any().downcast_ref::<T>().ok_or_else(|| exec_datafusion_err!("argument {index} is a {}", array.data_type()))
+    array
+        .as_any()
+        .downcast_ref::<T>()
+        .ok_or_else(|| exec_datafusion_err!("argument {index} is a {}", array.data_type()))
 }
 
 /// Whether values of the type are text.

@@ -56,7 +56,9 @@ impl ScalarUDFImpl for Extreme {
                     return Ok(ColumnarValue::Scalar(args.return_field.data_type().try_into()?));
                 }
                 ColumnarValue::Scalar(_) => {}
-                ColumnarValue::Array(array) => valid = NullBuffer::union(valid.as_ref(), array.logical_nulls().as_ref()),
+                ColumnarValue::Array(array) => {
+                    valid = NullBuffer::union(valid.as_ref(), array.logical_nulls().as_ref())
+                }
             }
         }
         let result = self.inner.invoke_with_args(args)?;

@@ -129,7 +129,9 @@ mod tests {
 
     #[test]
     fn scalars_at_paths() {
-        let json: Value = serde_json::from_str(r#"{"a":1,"b":[1,2.50,{"c":null}],"d e":"x","f":true,"g":12345678901234567890123}"#).unwrap();
+        let json: Value =
+            serde_json::from_str(r#"{"a":1,"b":[1,2.50,{"c":null}],"d e":"x","f":true,"g":12345678901234567890123}"#)
+                .unwrap();
         for (path, expected) in [
             ("$.a", Some("1")),
             ("$.b[0]", Some("1")),

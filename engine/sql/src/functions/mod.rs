@@ -1,6 +1,8 @@
 //! The function library: Trino's functions where DataFusion has none, or means something else.
 
+mod average;
 mod bounded;
+mod decimals;
 mod definition;
 mod extremes;
 mod json;
@@ -11,6 +13,7 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
+pub(crate) use decimals::as_decimal;
 use definition::{Definition, function};
 
 /// The functions that are a row of their own.
@@ -62,6 +65,11 @@ pub(crate) fn is_aggregate(name: &str) -> bool {
     AGGREGATES.binary_search(&name).is_ok()
 }
 
+/// What `/` of decimals becomes.
+pub(crate) fn divide() -> Arc<ScalarUDF> {
+    function(&decimals::DIVIDE)
+}
+
 /// Scalar functions to register over DataFusion's.
 pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions: Vec<_> = DEFINITIONS.iter().map(function).collect();
@@ -73,7 +81,7 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
 
 /// Aggregate functions to register over DataFusion's.
 pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
-    Vec::new()
+    vec![average::function()]
 }
 
 /// Window functions to register over DataFusion's.

@@ -34,7 +34,8 @@ fn last_day_of_month(arrays: &[ArrayRef], _: &ConfigOptions) -> Result<ArrayRef>
         let date = day.checked_add(UNIX_EPOCH_DAYS).and_then(NaiveDate::from_num_days_from_ce_opt);
         let next = date.and_then(|date| date.with_day(1)).and_then(|first| first.checked_add_months(Months::new(1)));
         let last = next.and_then(|next| next.checked_sub_days(Days::new(1)));
-        last.map(|last| Some(last.num_days_from_ce() - UNIX_EPOCH_DAYS)).ok_or_else(|| invalid_argument("date is out of range"))
+        last.map(|last| Some(last.num_days_from_ce() - UNIX_EPOCH_DAYS))
+            .ok_or_else(|| invalid_argument("date is out of range"))
     });
     Ok(Arc::new(last.collect::<Result<arrow::array::PrimitiveArray<Date32Type>>>()?))
 }

@@ -178,7 +178,11 @@ async fn a_composite_of_nulls_is_no_null() {
 /// NaN with a sign is what some computations leave; PostgreSQL knows one NaN, above every number.
 #[tokio::test]
 async fn every_nan_is_above_every_number() {
-    table("nans", "f8 float8, f4 float4", "VALUES ('Infinity'::float8 - 'Infinity'::float8, '-NaN'), ('NaN', 'NaN'), (1, 1)");
+    table(
+        "nans",
+        "f8 float8, f4 float4",
+        "VALUES ('Infinity'::float8 - 'Infinity'::float8, '-NaN'), ('NaN', 'NaN'), (1, 1)",
+    );
     let both = both("nans").await;
     let conditions = ["f8 > 5.0", "f8 < 5.0", "f4 > 5.0", "f4 >= 1.0"];
     both.check(conditions.map(|condition| format!("SELECT f8, f4 FROM t WHERE {condition}"))).await;
