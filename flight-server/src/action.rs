@@ -60,7 +60,7 @@ pub(crate) async fn act(
         },
         "ClosePreparedStatement" => match read_command(&action.body)? {
             Command::ActionClosePreparedStatementRequest(request) => {
-                prepared::close(door, call, &request)?;
+                prepared::close(door, call, &request);
                 None
             }
             _ => return Err(wrong_body(action)),

@@ -102,8 +102,7 @@ fn local(flags: &ConfigFlags, args: &SqlArgs, is_interactive: bool) -> anyhow::R
         println!("meesh {}: catalogs {}; \\? for help", Engine::version(), engine.catalogs().names().join(", "));
         drop(watch.run());
     }
-    let mut session: Session = config.settings.session;
-    session.user = user(args);
+    let mut session: Session = config.settings.session.as_defaults_for(user(args));
     session.source = Some("meesh sql".to_owned());
     Ok(Target::Local { engine, session: Box::new(session) })
 }

@@ -66,7 +66,7 @@ class Server:
             self.process = subprocess.Popen([binary(), "serve", "--etc", self.etc], stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL, env=environment(env))
         deadline = time.monotonic() + wait_s
-        while self.admin("/livez") != 200 or self.admin("/readyz") not in (200, 503):
+        while self.admin("/readyz") != 200:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"meesh did not start (exit code {self.process.poll()}): {self.log[-4000:]}")
             time.sleep(0.005)

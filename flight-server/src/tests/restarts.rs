@@ -1,7 +1,8 @@
 //! What clients carry from one start of the server to the next.
 
-use arrow_flight::sql::CommandStatementQuery;
+use arrow_flight::sql::{ActionClosePreparedStatementRequest, CommandStatementQuery, ProstMessageExt};
 use meesh_base::Secret;
+use prost::Message;
 use tonic::Code;
 
 use super::client::{Client, descriptor, ticket_of};
@@ -42,6 +43,8 @@ fn a_token_outlives_the_server_and_what_the_server_held_does_not() {
             assert_eq!(refused.code(), Code::NotFound);
             assert!(refused.message().contains("earlier start of the server"), "{refused}");
         }
+        let close = ActionClosePreparedStatementRequest { prepared_statement_handle: handle };
+        assert_eq!(client.act("ClosePreparedStatement", close.as_any().encode_to_vec()).await.unwrap(), None);
 
         let other = FlightServerConfig { session_secret: Some(Secret::new("another")), ..config };
         let other = Server::start(other).await;

@@ -56,8 +56,7 @@ impl Server {
         tokio::spawn(Arc::clone(&admin).serve(listener, shutdown.clone()));
         let door = FlightDoor::open(&engine, &settings, shutdown.clone()).await?;
         admin.set_ready(true);
-        let mut session = settings.session;
-        session.user = "demo".to_owned();
+        let mut session = settings.session.as_defaults_for("demo");
         session.source = Some("meesh demo".to_owned());
         Ok(Self { engine, session, admin: admin_address, door, shutdown })
     }

@@ -199,8 +199,14 @@ impl Connection {
             Ok(room) => room,
             Err(garbage) => return Err(self.garbage(garbage)),
         };
-        match tokio::time::timeout(self.pace.wait, self.transport.read(room)).await {
-            Ok(read) => self.took(read),
+        // Counted from when the wait began, also if this call was dropped meanwhile: whoever calls with a
+        // shorter patience would never get the rest.
+        let end = *self.pace.waiting_since.get_or_insert_with(Instant::now) + self.pace.wait;
+        match tokio::time::timeout_at(end.into(), self.transport.read(room)).await {
+            Ok(read) => {
+                self.pace.waiting_since = None;
+                self.took(read)
+            }
             // The end of the result, or a source that slowed down.
             Err(_elapsed) => {
                 self.disarm();
@@ -247,11 +253,13 @@ pub(super) struct Pace {
     proof: usize,
     /// How long a full mark is waited for: twice what one took.
     wait: Duration,
+    /// Since when one is waited for.
+    waiting_since: Option<Instant>,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { armed: false, since: None, bytes: 0, proof: PROOF_MARKS, wait: WAIT_MIN }
+        Self { armed: false, since: None, bytes: 0, proof: PROOF_MARKS, wait: WAIT_MIN, waiting_since: None }
     }
 }
 
