@@ -132,7 +132,10 @@ mod tests {
             ("SELECT *, \"$path\" FROM t", "SELECT t.* EXCLUDE (\"$path\"), \"$path\" AS \"$path$1\" FROM t"),
             ("SELECT * FROM c.s.t x, u", "SELECT x.* EXCLUDE (\"$path\"), u.* FROM c.s.t AS x, u"),
             ("SELECT u.* FROM t JOIN u ON true", "SELECT u.* FROM t INNER JOIN u ON true"),
-            ("SELECT q.a FROM (SELECT * FROM t) q", "SELECT q.a FROM (SELECT t.* EXCLUDE (\"$path\") FROM t) AS q"),
+            (
+                "SELECT q.a FROM (SELECT * FROM t) q",
+                "SELECT q.a AS \"a\" FROM (SELECT t.* EXCLUDE (\"$path\") FROM t) AS q",
+            ),
             ("SELECT * FROM u", "SELECT * FROM u"),
         ] {
             let Statement::Query(mut query) = parse(sql).unwrap() else { panic!("{sql}") };
