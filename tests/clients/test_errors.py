@@ -51,7 +51,8 @@ class World:
                 cursor.execute("SET SESSION query_max_run_time = '1s'")
                 cursor.fetchall()
                 table = "lake.raw.website_traffic"
-                cursor.execute(f"SELECT count(*) FROM {table} a, {table} b, {table} c, {table} d WHERE a.page < d.page")
+                tables = ", ".join(f"{table} t{number}" for number in range(8))
+                cursor.execute(f"SELECT count(*) FROM {tables} WHERE t0.page < t7.page")
                 cursor.fetchall()
         return self._fails(call)
 

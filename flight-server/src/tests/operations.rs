@@ -36,7 +36,7 @@ fn health_checks_are_told_when_a_drain_begins() {
             assert_eq!(health(&server, service).await, ServingStatus::Serving, "{service}");
         }
         let mut client = server.client().await;
-        let info = client.plan(&many_rows(11)).await.unwrap();
+        let info = client.plan(&many_rows(14)).await.unwrap();
         let mut stream = client.get(ticket_of(&info)).await.unwrap().into_inner();
         stream.message().await.unwrap().unwrap();
         let engine = server.engine.clone();

@@ -23,7 +23,7 @@ pub(super) fn many_rows(digits: usize) -> String {
 }
 
 fn endless() -> String {
-    many_rows(11)
+    many_rows(14)
 }
 
 fn rows(columns: Vec<Arc<dyn Array>>) -> RecordBatch {
