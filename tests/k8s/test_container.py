@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import contextmanager
 
 import containers
 import debian
@@ -62,18 +63,26 @@ def deployment(dev) -> dict:
     return manifests.one(dev, "Deployment", "meesh")
 
 
-@pytest.fixture(scope="module")
-def pod(containerd, loaded, image, dev, deployment):
-    """The Deployment's container, running; no source that its catalogs name exists."""
-    flags = containers.flags(dev, deployment, containerd.folder / "volumes")
+@contextmanager
+def running(name, containerd, loaded, image, dev, deployment):
+    """The Deployment's container; no source that its catalogs name exists."""
+    flags = containers.flags(dev, deployment, containerd.folder / f"volumes-{name}")
     arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
     started = time.monotonic()
-    container = containerd.start("meesh", loaded, flags, [*images.settings(image)["Entrypoint"], *arguments])
-    container.in_network(ASK, "http://127.0.0.1:9090/livez", str(PROBE_SECONDS))
-    print(f"\ncontainer alive after {time.monotonic() - started:.2f} s (containerd and runc included)")
-    yield container
-    if container.process.poll() is None:
-        container.process.terminate()
+    container = containerd.start(name, loaded, flags, [*images.settings(image)["Entrypoint"], *arguments])
+    try:
+        container.in_network(ASK, "http://127.0.0.1:9090/livez", str(PROBE_SECONDS))
+        print(f"\ncontainer alive after {time.monotonic() - started:.2f} s (containerd and runc included)")
+        yield container
+    finally:
+        if container.process.poll() is None:
+            container.process.terminate()
+
+
+@pytest.fixture(scope="module")
+def pod(containerd, loaded, image, dev, deployment):
+    with running("meesh", containerd, loaded, image, dev, deployment) as container:
+        yield container
 
 
 def test_the_image_has_the_pods_user(image, deployment):
@@ -142,13 +151,9 @@ def test_the_memory_limit_is_the_pods(pod):
         assert int(file.read()) == 512 * 2**20
 
 
-def test_an_idle_server_is_small(pod):
-    with open(f"/proc/{pod.pid()}/status") as file:
-        resident = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+def test_an_idle_server_is_small(containerd, loaded, image, dev, deployment):
+    with running("idle", containerd, loaded, image, dev, deployment) as idle:
+        with open(f"/proc/{idle.pid()}/status") as file:
+            resident = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
     print(f"\nidle memory: {resident / 1024:.0f} MiB")
     assert resident <= 60 * 1024
-
-
-def test_sigterm_ends_it_with_exit_code_0(pod):
-    """Last: the container is gone afterwards."""
-    assert pod.terminate(10) == 0, pod.log
