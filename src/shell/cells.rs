@@ -1,8 +1,8 @@
-//! Values as text, and types by their SQL names, the same in every output format.
+//! Values as text, the same in every output format.
 
 use arrow::array::{Array, RecordBatch};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
+use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
@@ -59,65 +59,6 @@ pub(crate) fn is_number(kind: &DataType) -> bool {
     }
 }
 
-/// The SQL name of a column's type, as Trino writes it.
-pub(crate) fn sql_type(kind: &DataType) -> String {
-    match kind {
-        DataType::Null => "unknown".into(),
-        DataType::Boolean => "boolean".into(),
-        DataType::Int8 => "tinyint".into(),
-        DataType::Int16 => "smallint".into(),
-        DataType::Int32 => "integer".into(),
-        DataType::Int64 => "bigint".into(),
-        DataType::Float32 => "real".into(),
-        DataType::Float64 => "double".into(),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "varchar".into(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
-            "varbinary".into()
-        }
-        DataType::Decimal32(precision, scale)
-        | DataType::Decimal64(precision, scale)
-        | DataType::Decimal128(precision, scale)
-        | DataType::Decimal256(precision, scale) => format!("decimal({precision},{scale})"),
-        DataType::Date32 | DataType::Date64 => "date".into(),
-        DataType::Time32(unit) | DataType::Time64(unit) => format!("time({})", digits(*unit)),
-        DataType::Timestamp(unit, None) => format!("timestamp({})", digits(*unit)),
-        DataType::Timestamp(unit, Some(_)) => format!("timestamp({}) with time zone", digits(*unit)),
-        DataType::Interval(IntervalUnit::YearMonth) => "interval year to month".into(),
-        DataType::Interval(IntervalUnit::DayTime) => "interval day to second".into(),
-        DataType::Interval(IntervalUnit::MonthDayNano) => "interval".into(),
-        DataType::List(item)
-        | DataType::LargeList(item)
-        | DataType::ListView(item)
-        | DataType::LargeListView(item)
-        | DataType::FixedSizeList(item, _) => format!("array({})", sql_type(item.data_type())),
-        DataType::Struct(fields) => {
-            let fields: Vec<String> = fields.iter().map(|field| named(field)).collect();
-            format!("row({})", fields.join(", "))
-        }
-        DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(pair) if pair.len() == 2 => {
-                format!("map({}, {})", sql_type(pair[0].data_type()), sql_type(pair[1].data_type()))
-            }
-            other => format!("map({})", sql_type(other)),
-        },
-        DataType::Dictionary(_, value) => sql_type(value),
-        other => other.to_string().to_lowercase(),
-    }
-}
-
-fn named(field: &Field) -> String {
-    format!("{} {}", field.name(), sql_type(field.data_type()))
-}
-
-fn digits(unit: TimeUnit) -> u8 {
-    match unit {
-        TimeUnit::Second => 0,
-        TimeUnit::Millisecond => 3,
-        TimeUnit::Microsecond => 6,
-        TimeUnit::Nanosecond => 9,
-    }
-}
-
 /// `text` with control characters and those that reorder a line written as escapes, so that no value
 /// can drive the terminal it is shown on.
 pub(crate) fn printable(text: &str) -> String {
@@ -158,15 +99,6 @@ mod tests {
         assert_eq!(cells.text(0, 1).unwrap(), None);
         assert_eq!(cells.text(2, 0).unwrap(), None);
         assert_eq!(cells.text(1, 0).unwrap().as_deref(), Some("1970-01-01 00:00:01.500+00:00"));
-        assert_eq!(sql_type(batch.schema().field(0).data_type()), "decimal(12,2)");
-        assert_eq!(sql_type(batch.schema().field(1).data_type()), "timestamp(6) with time zone");
-    }
-
-    #[test]
-    fn nested_types_are_named_through() {
-        let item = Arc::new(Field::new("item", DataType::Int32, true));
-        let row = DataType::Struct(vec![Field::new("a", DataType::List(item), true)].into());
-        assert_eq!(sql_type(&row), "row(a array(integer))");
     }
 
     #[test]

@@ -16,8 +16,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use comfy_table::{Attribute, Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, Width};
+use meesh_engine::type_name;
 
-use super::cells::{Cells, is_number, printable, sql_type};
+use super::cells::{Cells, is_number, printable};
 
 /// Single lines everywhere, none between rows.
 const BOX: &str = "││──├─┼┤│    ┬┴┌┐└┘";
@@ -186,7 +187,7 @@ fn header(schema: &Schema, column: Option<usize>) -> Cell {
         None => Cell::new(ELLIPSIS),
         Some(index) => {
             let field = schema.field(index);
-            let cell = Cell::new(format!("{}\n{}", printable(field.name()), sql_type(field.data_type())));
+            let cell = Cell::new(format!("{}\n{}", printable(field.name()), type_name(field.data_type())));
             if is_number(field.data_type()) { cell.set_alignment(CellAlignment::Right) } else { cell }
         }
     }

@@ -77,6 +77,9 @@ pub fn from_datafusion(error: DataFusionError) -> Error {
         DataFusionError::ArrowError(arrow, _) => match arrow.as_ref() {
             ArrowError::DivideByZero => Error::invalid_query("division by zero").with_code("DIVISION_BY_ZERO"),
             ArrowError::ArithmeticOverflow(_) => Error::invalid_query(text).with_code("NUMERIC_VALUE_OUT_OF_RANGE"),
+            ArrowError::ComputeError(_) if text.contains("overflow") => {
+                Error::invalid_query(text).with_code("NUMERIC_VALUE_OUT_OF_RANGE")
+            }
             ArrowError::CastError(_) => Error::invalid_query(text).with_code("INVALID_CAST_ARGUMENT"),
             ArrowError::IoError(_, io) if is_full(io) => Error::exhausted(format!("spill folder is full: {text}"))
                 .with_hint("make room in spill.dir, or lower spill.limit")

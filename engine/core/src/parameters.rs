@@ -5,8 +5,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use meesh_base::{Error, Result};
 use meesh_connector_spi::from_datafusion;
-
-use crate::answer::sql_type;
+use meesh_sql::type_name;
 
 /// Values for `$1 … $n`, in order.
 #[derive(Debug, Clone, Default)]
@@ -60,7 +59,7 @@ impl Parameters {
         }
         let cast = |(index, (value, wanted)): (usize, (&ScalarValue, &Option<DataType>))| match wanted {
             Some(wanted) if *wanted != value.data_type() => converted(value, wanted).ok_or_else(|| {
-                Error::invalid_query(format!("parameter ${} cannot be read as {}", index + 1, sql_type(wanted)))
+                Error::invalid_query(format!("parameter ${} cannot be read as {}", index + 1, type_name(wanted)))
                     .with_code("INVALID_CAST_ARGUMENT")
             }),
             _ => Ok(value.clone()),

@@ -89,7 +89,7 @@ impl Planner {
         if let Some(functions) = builder.aggregate_functions() {
             functions.extend(meesh_sql::functions::aggregate_functions());
         }
-        builder.expr_planners().get_or_insert_default().insert(0, Arc::new(meesh_sql::TrinoOperators::default()));
+        builder.expr_planners().get_or_insert_default().insert(0, Arc::new(meesh_sql::TrinoOperators));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = PlanningThreads::new((2 * cores).max(4));
         Self { base: builder.build(), runtime, partitions, threads }
@@ -221,6 +221,9 @@ fn base_config(sort_reservation_bytes: usize) -> SessionConfig {
     options.sql_parser.collect_spans = true;
     // Wrong answers with it on: apache/datafusion#25414.
     options.optimizer.enable_leaf_expression_pushdown = false;
+    // It refuses plans in which the optimizer has learned that a column is, or is not, NULL: a CASE whose
+    // condition is never true, below a DISTINCT.
+    options.execution.skip_physical_aggregate_schema_check = true;
     // Buffering the probe side would start sources before their dynamic filters are known.
     options.execution.hash_join_buffering_capacity = 0;
     options.execution.collect_statistics = true;
@@ -352,17 +355,19 @@ fn unknown_function(text: &str) -> Option<Error> {
 }
 
 fn wrong_types(text: &str) -> Option<Error> {
-    const BEGINNINGS: &[&str] = &[
-        "Cannot coerce arithmetic expression ",
-        "Cannot infer common argument type for comparison operation ",
-        "Cannot infer common argument type for bitwise operation ",
-        "Cannot infer common argument type for logical boolean operation ",
-        "Cannot infer common string type for string concat operation ",
+    const BEGINNINGS: &[(&str, &str)] = &[
+        ("Cannot coerce arithmetic expression ", "TYPE_MISMATCH"),
+        ("Cannot infer common argument type for comparison operation ", "TYPE_MISMATCH"),
+        ("Cannot infer common argument type for bitwise operation ", "TYPE_MISMATCH"),
+        ("Cannot infer common argument type for logical boolean operation ", "TYPE_MISMATCH"),
+        // To Trino it is the function concat.
+        ("Cannot infer common string type for string concat operation ", "FUNCTION_NOT_FOUND"),
     ];
-    let operation = BEGINNINGS.iter().find_map(|beginning| text.strip_prefix(beginning))?;
+    let found = BEGINNINGS.iter().find_map(|(beginning, code)| Some((text.strip_prefix(beginning)?, code)));
+    let (operation, code) = found?;
     let operation = operation.trim_end_matches(" to valid types");
     let error = Error::invalid_query(format!("cannot apply operator: {}", in_sql_words(operation)));
-    Some(error.with_hint("CAST one side to the type of the other").with_code("TYPE_MISMATCH"))
+    Some(error.with_hint("CAST one side to the type of the other").with_code(code))
 }
 
 fn not_grouped(text: &str) -> Option<Error> {

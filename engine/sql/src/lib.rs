@@ -24,7 +24,7 @@ pub use labels::Labels;
 pub use limits::{Limits, STATEMENT_LIMITS};
 pub use operators::TrinoOperators;
 pub use statement::{ExplainFormat, ExplainKind, Literal, Query, Statement, TableName};
-pub use types::TrinoTypes;
+pub use types::{TrinoTypes, type_name};
 
 /// Reads exactly one statement; a `;` may end it.
 ///

@@ -1,6 +1,6 @@
 //! Arithmetic and functions.
 
-use arrow::datatypes::{DataType, IntervalUnit};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, IntervalUnit};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Expr, Operator};
 use datafusion::scalar::ScalarValue;
@@ -14,8 +14,13 @@ use crate::types::Form;
 type Function = fn(&ExprPrinter<'_>, &[Term], DataType) -> Result<Term, Reason>;
 
 /// The functions that are pushed, by the engine's name.
-const FUNCTIONS: &[(&str, Function)] =
-    &[("coalesce", coalesce), ("nullif", nullif), ("date_part", date_part), ("date_trunc", date_trunc)];
+const FUNCTIONS: &[(&str, Function)] = &[
+    ("$negate", negated),
+    ("coalesce", coalesce),
+    ("nullif", nullif),
+    ("date_part", date_part),
+    ("date_trunc", date_trunc),
+];
 
 /// A call as SQL.
 pub(super) fn print(
@@ -25,6 +30,9 @@ pub(super) fn print(
     depth: usize,
 ) -> Result<Term, Reason> {
     let name = call.func.name();
+    if let Some(signs) = arithmetic_signs(name) {
+        return chain(printer, expr, &signs, &call.args, depth);
+    }
     let Some((_, function)) = FUNCTIONS.iter().find(|(known, _)| *known == name) else {
         let why = LOCAL_FUNCTIONS.iter().find(|(known, _)| *known == name).map_or("not translated", |(_, why)| why);
         return Err(format!("{}: {why}", shown(expr)));
@@ -51,6 +59,16 @@ fn nullif(printer: &ExprPrinter<'_>, arguments: &[Term], result: DataType) -> Re
     let equal = printer.comparer.compare(Operator::Eq, value, other)?;
     let value = branch(value, &result)?;
     Ok(Term::computed(format!("CASE WHEN {} THEN NULL ELSE {value} END", equal.text), Binding::Atom, result))
+}
+
+/// The sign of a whole number: the smallest has no opposite on either side.
+fn negated(_: &ExprPrinter<'_>, arguments: &[Term], result: DataType) -> Result<Term, Reason> {
+    match arguments {
+        [value] if value.form == Form::Plain && value.arrow == result => {
+            Ok(Term::computed(format!("- {}", value.atom()), Binding::Arithmetic, result))
+        }
+        _ => Err("not translated".to_owned()),
+    }
 }
 
 /// Under UTC, and with the engine's year 0, which PostgreSQL calls -1.
@@ -99,6 +117,70 @@ fn at_utc(term: &Term) -> String {
     if is_zoned(term) { format!("({} AT TIME ZONE 'UTC')", term.atom()) } else { term.atom() }
 }
 
+/// The operators of the engine's function for a chain of them: `$+-` is `a + b - c`.
+fn arithmetic_signs(name: &str) -> Option<Vec<Operator>> {
+    let signs = name.strip_prefix('$').filter(|signs| !signs.is_empty())?;
+    let operator = |sign| {
+        Some(match sign {
+            '+' => Operator::Plus,
+            '-' => Operator::Minus,
+            '*' => Operator::Multiply,
+            '/' => Operator::Divide,
+            '%' => Operator::Modulo,
+            _ => return None,
+        })
+    };
+    signs.chars().map(operator).collect()
+}
+
+/// Operands from left to right, with these operators between them.
+fn chain(
+    printer: &ExprPrinter<'_>,
+    expr: &Expr,
+    operators: &[Operator],
+    operands: &[Expr],
+    depth: usize,
+) -> Result<Term, Reason> {
+    let named = |why: Reason| format!("{}: {why}", shown(expr));
+    let mut operands = operands.iter().map(|operand| printer.walk(operand, depth));
+    let mut term = operands.next().ok_or_else(|| named("no operands".to_owned()))??;
+    for (op, operand) in operators.iter().zip(operands) {
+        let operand = operand?;
+        let result = pair_type(*op, &term.arrow, &operand.arrow)
+            .ok_or_else(|| named(format!("{} of {} and {}", op_name(*op), term.arrow, operand.arrow)))?;
+        term = arithmetic(*op, &term, &operand, result).map_err(named)?;
+    }
+    let result = printer.type_of(expr)?;
+    if term.arrow == result { Ok(term) } else { Err(named(format!("a {result} in the engine"))) }
+}
+
+/// The type of the engine's `left op right`, where PostgreSQL's has the same values: whole numbers that
+/// overflow are an error on both sides, a decimal must not be able to.
+fn pair_type(op: Operator, left: &DataType, right: &DataType) -> Option<DataType> {
+    use DataType as T;
+    let integers = [T::Int16, T::Int32, T::Int64];
+    let rank = |data_type: &T| integers.iter().position(|integer| integer == data_type);
+    if let (Some(left), Some(right)) = (rank(left), rank(right)) {
+        return integers.get(left.max(right)).cloned();
+    }
+    let digits = |data_type: &T| match data_type {
+        T::Decimal128(precision, scale) => Some((i16::from(*precision), i16::from(*scale))),
+        T::Int16 => Some((5, 0)),
+        T::Int32 => Some((10, 0)),
+        T::Int64 => Some((19, 0)),
+        _ => None,
+    };
+    let ((p1, s1), (p2, s2)) = (digits(left)?, digits(right)?);
+    let (precision, scale) = match op {
+        Operator::Plus | Operator::Minus => ((p1 - s1).max(p2 - s2) + s1.max(s2) + 1, s1.max(s2)),
+        Operator::Multiply => (p1 + p2, s1 + s2),
+        // A quotient's digits end elsewhere; a remainder's divisor may be zero.
+        _ => return None,
+    };
+    let precision = u8::try_from(precision).ok().filter(|precision| *precision <= DECIMAL128_MAX_PRECISION)?;
+    Some(T::Decimal128(precision, i8::try_from(scale).ok()?))
+}
+
 /// `left op right`, of type `result`.
 pub(super) fn arithmetic(op: Operator, left: &Term, right: &Term, result: DataType) -> Result<Term, Reason> {
     use DataType as T;
@@ -106,17 +188,12 @@ pub(super) fn arithmetic(op: Operator, left: &Term, right: &Term, result: DataTy
         return Err("not translated".to_owned());
     }
     let exact = match (&left.arrow, &right.arrow, &result) {
-        (T::Int16, T::Int16, T::Int16) | (T::Int32, T::Int32, T::Int32) | (T::Int64, T::Int64, T::Int64) => match op {
+        (T::Date32, T::Interval(IntervalUnit::MonthDayNano), T::Date32) => return shift_date(op, left, right),
+        (_, _, T::Int16 | T::Int32 | T::Int64) => match op {
             Operator::Divide | Operator::Modulo => is_safe_divisor(right),
             _ => true,
         },
-        (T::Decimal128(_, a), T::Decimal128(_, b), T::Decimal128(_, scale)) => match op {
-            Operator::Plus | Operator::Minus => scale == a.max(b),
-            Operator::Multiply => i16::from(*scale) == i16::from(*a) + i16::from(*b),
-            // The quotient's digits end elsewhere.
-            _ => false,
-        },
-        (T::Date32, T::Interval(IntervalUnit::MonthDayNano), T::Date32) => return shift_date(op, left, right),
+        (_, _, T::Decimal128(..)) => true,
         _ => false,
     };
     if !exact {

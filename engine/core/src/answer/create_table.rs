@@ -2,14 +2,14 @@
 
 use meesh_base::quote_identifier;
 use meesh_connector_spi::TableDescription;
+use meesh_sql::type_name;
 
-use super::sql_type;
 use crate::catalog::FullName;
 
 /// `CREATE TABLE …` as Trino prints it: one column a line, comments, properties.
 pub(super) fn text(name: &FullName, description: &TableDescription) -> String {
     let columns = description.schema.fields().iter().zip(&description.columns).map(|(field, column)| {
-        let mut line = format!("   {} {}", identifier(&field.name().to_lowercase()), sql_type(field.data_type()));
+        let mut line = format!("   {} {}", identifier(&field.name().to_lowercase()), type_name(field.data_type()));
         if !column.nullable {
             line.push_str(" NOT NULL");
         }

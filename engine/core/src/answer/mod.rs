@@ -4,7 +4,6 @@ mod create_table;
 mod explain;
 mod procedure;
 mod show;
-mod types;
 
 use std::sync::Arc;
 
@@ -21,7 +20,6 @@ use crate::query::Queries;
 use crate::session::{self, Session, SessionChange};
 
 pub(crate) use explain::{explain, explain_schema};
-pub(crate) use types::sql_type;
 
 /// What an answer is made from.
 pub(crate) struct Asked<'a> {

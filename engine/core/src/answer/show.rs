@@ -1,9 +1,9 @@
 //! SHOW and DESCRIBE: the rows, in Trino's columns and order.
 
 use meesh_base::{Error, Result};
-use meesh_sql::Statement;
+use meesh_sql::{Statement, type_name};
 
-use super::{Asked, create_table, sql_type};
+use super::{Asked, create_table};
 use crate::catalog::{MetadataFilter, SYSTEM_CATALOG, like, with_nearest};
 
 type Row = Vec<Option<String>>;
@@ -29,7 +29,7 @@ pub(super) async fn rows(asked: &Asked<'_>, statement: Statement) -> Result<Vec<
                 .map(|(field, column)| {
                     vec![
                         Some(field.name().to_lowercase()),
-                        Some(sql_type(field.data_type())),
+                        Some(type_name(field.data_type())),
                         Some(String::new()),
                         Some(column.comment.clone().unwrap_or_default()),
                     ]

@@ -103,7 +103,7 @@ fn describe(name: &str, columns: &[Column]) -> TableDescription {
         .iter()
         .map(|(name, kind)| ColumnInfo {
             name: (*name).to_owned(),
-            native_type: crate::answer::sql_type(kind),
+            native_type: meesh_sql::type_name(kind),
             nullable: true,
             comment: None,
         })
@@ -259,7 +259,7 @@ async fn columns(catalogs: &Catalogs, catalog: &str) -> Result<Vec<ArrayRef>> {
                 Some(field.name().to_lowercase()),
                 None,
                 Some(if column.nullable { "YES" } else { "NO" }.to_owned()),
-                Some(crate::answer::sql_type(field.data_type())),
+                Some(meesh_sql::type_name(field.data_type())),
             ]);
         }
     }

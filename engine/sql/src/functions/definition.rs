@@ -97,7 +97,7 @@ pub(super) fn invalid_argument(message: impl Into<String>) -> DataFusionError {
 }
 
 /// An error of meesh's inside of DataFusion's.
-pub(super) fn external(error: Error) -> DataFusionError {
+pub(crate) fn external(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
 

@@ -1,24 +1,37 @@
 //! The function library: Trino's functions where DataFusion has none, or means something else.
 
-mod average;
+mod arithmetic;
 mod bounded;
+mod casts;
 mod decimals;
 mod definition;
 mod extremes;
+mod floats;
 mod json;
 mod strings;
+mod sums;
 mod times;
 
 use std::sync::Arc;
 
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
-pub(crate) use decimals::as_decimal;
+pub(crate) use arithmetic::{Operation, arithmetic, negate, operand_types};
+pub(crate) use casts::{Conversion, conversion, refusal, trino_cast};
+pub(crate) use definition::external;
 use definition::{Definition, function};
+pub(crate) use floats::comparison as float_comparison;
+pub(crate) use strings::fitted;
 
 /// The functions that are a row of their own.
-const DEFINITIONS: &[Definition] =
-    &[json::JSON_EXTRACT_SCALAR, strings::SPLIT_PART, strings::SUBSTR, times::LAST_DAY_OF_MONTH];
+const DEFINITIONS: &[Definition] = &[
+    floats::INFINITY,
+    floats::NAN,
+    json::JSON_EXTRACT_SCALAR,
+    strings::SPLIT_PART,
+    strings::SUBSTR,
+    times::LAST_DAY_OF_MONTH,
+];
 
 /// Names of aggregate functions, sorted: a planner's work grows with their number.
 const AGGREGATES: &[&str] = &[
@@ -65,11 +78,6 @@ pub(crate) fn is_aggregate(name: &str) -> bool {
     AGGREGATES.binary_search(&name).is_ok()
 }
 
-/// What `/` of decimals becomes.
-pub(crate) fn divide() -> Arc<ScalarUDF> {
-    function(&decimals::DIVIDE)
-}
-
 /// Scalar functions to register over DataFusion's.
 pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions: Vec<_> = DEFINITIONS.iter().map(function).collect();
@@ -81,7 +89,7 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
 
 /// Aggregate functions to register over DataFusion's.
 pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
-    vec![average::function()]
+    sums::functions()
 }
 
 /// Window functions to register over DataFusion's.

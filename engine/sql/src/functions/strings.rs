@@ -6,8 +6,11 @@ use arrow::array::{Array, ArrayRef, Int64Array, StringViewArray};
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::expr::ScalarFunction;
+use meesh_base::Error;
 
-use super::definition::{Definition, argument, invalid_argument, is_integer, is_text};
+use super::definition::{Definition, argument, external, function, invalid_argument, is_integer, is_text};
 
 /// `substr(text, start[, length])`: a negative start counts from the end, 0 is nowhere.
 pub(super) const SUBSTR: Definition = Definition {
@@ -34,6 +37,35 @@ pub(super) const SPLIT_PART: Definition = Definition {
     returns: |_| DataType::Utf8View,
     body: split_part,
 };
+
+/// `$fitted(text, length)`, which a number or time becomes that is cast to varchar(n).
+const FITTED: Definition = Definition {
+    name: "$fitted",
+    accepts: |types| match types {
+        [text, length] if is_text(text) && is_integer(length) => Some(vec![DataType::Utf8View, DataType::Int64]),
+        _ => None,
+    },
+    returns: |_| DataType::Utf8View,
+    body: fit,
+};
+
+/// A text as varchar(n): a text itself is cut to the length, of anything else it is an error not to fit.
+pub(crate) fn fitted(is_text: bool, text: Expr, length: Expr) -> Expr {
+    let function = if is_text { datafusion::functions::unicode::left() } else { function(&FITTED) };
+    Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![text, length]))
+}
+
+fn fit(arrays: &[ArrayRef], _: &ConfigOptions) -> Result<ArrayRef> {
+    let (texts, lengths) = (argument::<StringViewArray>(arrays, 0)?, argument::<Int64Array>(arrays, 1)?);
+    for (text, length) in texts.iter().zip(lengths) {
+        let (Some(text), Some(length)) = (text, length) else { continue };
+        if text.chars().count() as u64 > length.unsigned_abs() {
+            let message = format!("value {text} cannot be represented as varchar({length})");
+            return Err(external(Error::invalid_query(message).with_code("INVALID_CAST_ARGUMENT")));
+        }
+    }
+    Ok(Arc::new(texts.clone()))
+}
 
 fn substr(arrays: &[ArrayRef], _: &ConfigOptions) -> Result<ArrayRef> {
     let (texts, starts) = (argument::<StringViewArray>(arrays, 0)?, argument::<Int64Array>(arrays, 1)?);

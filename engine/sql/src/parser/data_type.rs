@@ -1,14 +1,14 @@
 //! Types as casts write them. A type that cannot be honoured exactly is refused by name.
 
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, TimezoneInfo,
+    ArrayElemTypeDef, BinaryOperator, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, TimezoneInfo, Value,
 };
 use meesh_base::{Error, Result};
 
 use super::Parser;
-use super::function::call;
 use super::query::number;
 use crate::lexer::{Kind, Token};
+use crate::operators::own;
 
 /// Types without parameters: what they are called -> what the planner calls them.
 const PLAIN: &[(&[&str], DataType)] = &[
@@ -195,37 +195,32 @@ impl Parser<'_> {
         }
     }
 
-    /// The cast itself. `varchar(n)` cuts what is longer.
-    pub(super) fn cast(&mut self, kind: CastKind, expr: Expr, data_type: DataType) -> Result<Expr> {
-        let length = match &data_type {
-            DataType::Varchar(Some(CharacterLength::IntegerLength { length, .. })) => Some(*length),
-            _ => None,
-        };
-        Ok(match length {
-            // DataFusion does not cut to the length.
-            Some(length) => {
-                let whole = Expr::Cast {
-                    kind,
-                    expr: Box::new(expr),
-                    data_type: DataType::Varchar(None),
-                    array: false,
-                    format: None,
-                };
-                call("left", vec![whole, number(&length.to_string())])
+    /// The cast itself, which [`crate::TrinoOperators`] plans.
+    pub(super) fn cast(&mut self, lenient: bool, expr: Expr, data_type: DataType) -> Expr {
+        match data_type {
+            DataType::Varchar(Some(CharacterLength::IntegerLength { length, .. })) => {
+                own_operator(own::VARCHAR, expr, number(&length.to_string()))
             }
-            None => match data_type {
-                DataType::Timestamp(Some(0), zone) => {
-                    let seconds = plain_cast(kind.clone(), expr, DataType::Timestamp(Some(0), zone));
-                    plain_cast(kind, seconds, DataType::Timestamp(Some(stored_digits(0)), zone))
-                }
-                data_type => plain_cast(kind, expr, data_type),
-            },
-        })
+            // Whole seconds are kept as milliseconds.
+            DataType::Timestamp(Some(0), zone) => {
+                let seconds = own_cast(lenient, expr, DataType::Timestamp(Some(0), zone));
+                own_cast(lenient, seconds, DataType::Timestamp(Some(stored_digits(0)), zone))
+            }
+            data_type => own_cast(lenient, expr, data_type),
+        }
     }
 }
 
-fn plain_cast(kind: CastKind, expr: Expr, data_type: DataType) -> Expr {
-    Expr::Cast { kind, expr: Box::new(expr), data_type, array: false, format: None }
+/// `expr` cast to a type, as Trino casts.
+pub(super) fn own_cast(lenient: bool, expr: Expr, data_type: DataType) -> Expr {
+    let null = Expr::Value(Value::Null.with_empty_span());
+    let typed = Expr::Cast { kind: CastKind::Cast, expr: Box::new(null), data_type, array: false, format: None };
+    own_operator(if lenient { own::TRY_CAST } else { own::CAST }, expr, typed)
+}
+
+/// An operator of [`own`] between two operands.
+pub(super) fn own_operator(name: &str, left: Expr, right: Expr) -> Expr {
+    Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::Custom(name.to_owned()), right: Box::new(right) }
 }
 
 fn array_of(element: DataType) -> DataType {

@@ -3,13 +3,15 @@
 //! Precedence as in Trino's grammar, lowest first: OR, AND, NOT, one predicate, `||`, `+ -`,
 //! `* / %`, a sign, AT TIME ZONE, then `[…]`, `.name` and `::type`.
 
-use datafusion::sql::sqlparser::ast::{AccessExpr, BinaryOperator, CastKind, Expr, Subscript, UnaryOperator, Value};
+use datafusion::sql::sqlparser::ast::{AccessExpr, BinaryOperator, Expr, Subscript, UnaryOperator, Value};
 use meesh_base::Result;
 
 use super::Parser;
+use super::data_type::own_operator;
 use crate::balance;
 use crate::lexer::Kind;
 use crate::limits::too_complex;
+use crate::operators::own;
 
 const COMPARISONS: &[(&str, BinaryOperator)] = &[
     ("=", BinaryOperator::Eq),
@@ -248,23 +250,19 @@ impl Parser<'_> {
     }
 
     fn signed(&mut self) -> Result<Expr> {
-        let op = match (self.is_symbol("-"), self.is_symbol("+")) {
-            (true, _) => UnaryOperator::Minus,
-            (_, true) => UnaryOperator::Plus,
-            _ => return self.at_time_zone(),
-        };
-        self.advance();
-        // Only behind its sign is this a bigint.
-        let smallest = "9223372036854775808";
-        if op == UnaryOperator::Minus && self.peek().kind == Kind::Integer && self.text_of(&self.peek()) == smallest {
-            let token = self.advance();
-            self.node(1)?;
-            let value = Value::Number(smallest.to_owned(), false).with_span(token.span());
-            return Ok(Expr::UnaryOp { op, expr: Box::new(Expr::Value(value)) });
+        if self.eat_symbol("+") {
+            let expr = self.nested(Self::signed)?;
+            self.node(self.height)?;
+            return Ok(Expr::UnaryOp { op: UnaryOperator::Plus, expr: Box::new(expr) });
         }
+        // A sign before digits is a part of the number: only so is the smallest of a type one.
+        if !self.is_symbol("-") || self.peek_at(1).kind == Kind::Integer {
+            return self.at_time_zone();
+        }
+        self.advance();
         let expr = self.nested(Self::signed)?;
         self.node(self.height)?;
-        Ok(Expr::UnaryOp { op, expr: Box::new(expr) })
+        Ok(own_operator(own::NEGATE, expr, Expr::Value(Value::Null.with_empty_span())))
     }
 
     fn at_time_zone(&mut self) -> Result<Expr> {
@@ -293,7 +291,7 @@ impl Parser<'_> {
             } else if self.eat_symbol("::") {
                 let data_type = self.data_type()?;
                 self.node(tallest)?;
-                expr = self.cast(CastKind::Cast, expr, data_type)?;
+                expr = self.cast(false, expr, data_type);
                 continue;
             } else {
                 return Ok(expr);

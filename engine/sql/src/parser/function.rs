@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 use meesh_base::Result;
 
 use super::Parser;
+use super::literal::plain_number;
 use super::rewrite::rewritten;
 use crate::functions::is_aggregate;
 use crate::lexer::Token;
@@ -225,7 +226,7 @@ impl Parser<'_> {
         if self.eat_words(&["CURRENT", "ROW"]) {
             return Ok(WindowFrameBound::CurrentRow);
         }
-        let distance = if self.eat_word("UNBOUNDED") { None } else { Some(Box::new(self.operand()?)) };
+        let distance = if self.eat_word("UNBOUNDED") { None } else { Some(Box::new(plain_number(self.operand()?))) };
         if self.eat_word("PRECEDING") {
             Ok(WindowFrameBound::Preceding(distance))
         } else if self.eat_word("FOLLOWING") {

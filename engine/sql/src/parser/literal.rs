@@ -1,12 +1,16 @@
 //! Numbers, texts, parameters, and literals with a type in front.
 
+use arrow::array::timezone::Tz;
+use chrono::{LocalResult, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use datafusion::sql::sqlparser::ast::{
-    DataType, ExactNumberInfo, Expr, TimezoneInfo, TypedString, Value, ValueWithSpan,
+    BinaryOperator, DataType, ExactNumberInfo, Expr, TimezoneInfo, TypedString, Value, ValueWithSpan,
 };
 use meesh_base::{Error, Result};
 
+use super::data_type::own_operator;
 use super::{Parameters, Parser};
 use crate::lexer::{Kind, Token, unquote};
+use crate::operators::own;
 
 /// Digits that a decimal can have.
 const PRECISION_MAX: usize = 38;
@@ -17,22 +21,25 @@ impl Parser<'_> {
         Ok(Expr::Value(ValueWithSpan { value, span: token.span() }))
     }
 
-    /// A number by its spelling: `1` is an integer, `1.0` a decimal, `1e0` a double.
+    /// A number by its spelling: `1` is an integer or a bigint, `1.0` a decimal, `1e0` a double.
     pub(super) fn number(&mut self) -> Result<Expr> {
+        let negative = self.eat_symbol("-");
         let token = self.advance();
         let text = self.text_of(&token).replace('_', "");
         match token.kind {
             Kind::Integer => {
                 let lower = text.to_ascii_lowercase();
-                let parsed = match lower.get(..2) {
-                    Some("0x") => i64::from_str_radix(lower.get(2..).unwrap_or_default(), 16),
-                    Some("0o") => i64::from_str_radix(lower.get(2..).unwrap_or_default(), 8),
-                    Some("0b") => i64::from_str_radix(lower.get(2..).unwrap_or_default(), 2),
-                    _ => lower.parse(),
+                let (radix, digits) = match lower.split_at_checked(2) {
+                    Some(("0x", digits)) => (16, digits),
+                    Some(("0o", digits)) => (8, digits),
+                    Some(("0b", digits)) => (2, digits),
+                    _ => (10, lower.as_str()),
                 };
-                let number =
-                    parsed.map_err(|_| self.syntax_error(&token, &format!("invalid numeric literal: {text}")))?;
-                self.value(&token, Value::Number(number.to_string(), false))
+                let signed = format!("{}{digits}", if negative { "-" } else { "" });
+                let number = i64::from_str_radix(&signed, radix)
+                    .map_err(|_| self.syntax_error(&token, &format!("invalid numeric literal: {text}")))?;
+                let number = self.value(&token, Value::Number(number.to_string(), false))?;
+                Ok(own_operator(own::INTEGER, number, Expr::Value(Value::Null.with_empty_span())))
             }
             Kind::Double => self.typed(&token, DataType::Double(ExactNumberInfo::None), text),
             _ => self.decimal(&token, &text),
@@ -191,7 +198,10 @@ impl Parser<'_> {
             6 => "us",
             _ => "ns",
         };
-        let literal = self.value(token, Value::SingleQuotedString(format!("{} {zone}", parts.local())))?;
+        let Some(instant) = instant(&parts.local(), zone) else {
+            return Err(self.invalid_literal(token, "timestamp", text));
+        };
+        let literal = self.value(token, Value::SingleQuotedString(instant))?;
         let kind = self.value(token, Value::SingleQuotedString(format!("Timestamp({unit}, \"{zone}\")")))?;
         self.node(1)?;
         Ok(super::function::call("arrow_cast", vec![literal, kind]))
@@ -210,6 +220,31 @@ impl Parser<'_> {
             DataType::Time(Some(super::data_type::stored_digits(digits as u64)), TimezoneInfo::None),
             text,
         )
+    }
+}
+
+/// What the clocks of a zone show, in UTC. An hour that they show twice is the first one; one that they
+/// skip lies as far behind the last one that they showed.
+fn instant(local: &str, zone: &str) -> Option<String> {
+    const FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.f";
+    let zone: Tz = zone.parse().ok()?;
+    let local = NaiveDateTime::parse_from_str(local, FORMAT).ok()?;
+    let utc = match zone.from_local_datetime(&local) {
+        LocalResult::Single(instant) | LocalResult::Ambiguous(instant, _) => instant.naive_utc(),
+        LocalResult::None => {
+            // A day before there is no gap; its offset is the one that held until the gap.
+            let before = zone.from_local_datetime(&(local - TimeDelta::days(1))).earliest()?;
+            local - before.offset().fix()
+        }
+    };
+    Some(format!("{}Z", utc.format("%Y-%m-%dT%H:%M:%S%.f")))
+}
+
+/// A number as DataFusion reads it where only a number can stand: a position, a limit, a frame's bound.
+pub(super) fn plain_number(expr: Expr) -> Expr {
+    match expr {
+        Expr::BinaryOp { left, op: BinaryOperator::Custom(name), .. } if name == own::INTEGER => *left,
+        expr => expr,
     }
 }
 

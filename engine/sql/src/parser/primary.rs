@@ -21,6 +21,7 @@ impl Parser<'_> {
             Kind::QuotedWord => self.column_or_call(),
             Kind::Word => self.word(),
             Kind::Symbol if self.is_symbol("(") => self.parenthesis(),
+            Kind::Symbol if self.is_symbol("-") && self.peek_at(1).kind == Kind::Integer => self.number(),
             Kind::Symbol | Kind::End => Err(self.unexpected("<expression>")),
         }
     }

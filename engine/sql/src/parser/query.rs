@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use meesh_base::Result;
 
+use super::literal::plain_number;
 use super::scope::Cte;
 use super::select::Renamed;
 use super::{Parameters, Parser};
@@ -276,7 +277,7 @@ impl Parser<'_> {
     /// `key [ASC|DESC] [NULLS FIRST|LAST], …`.
     pub(super) fn sort_keys(&mut self) -> Result<Vec<OrderByExpr>> {
         self.list(|p| {
-            let expr = p.root_expression()?;
+            let expr = plain_number(p.root_expression()?);
             let asc = if p.eat_word("ASC") {
                 Some(true)
             } else if p.eat_word("DESC") {
@@ -328,7 +329,7 @@ impl Parser<'_> {
 
     fn row_count(&mut self) -> Result<Expr> {
         match self.peek().kind {
-            Kind::Integer => self.number(),
+            Kind::Integer => Ok(plain_number(self.number()?)),
             Kind::Parameter | Kind::NumberedParameter => self.parameter(),
             _ => Err(self.unexpected("'ALL', <integer>, '?'")),
         }

@@ -1,12 +1,11 @@
 //! Trino's functions and predicates in DataFusion's words, where the words differ and the meaning
 //! does not.
 
-use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, CastKind, DataType, ExactNumberInfo, Expr, TimezoneInfo, Value,
-};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, CaseWhen, DataType, ExactNumberInfo, Expr, TimezoneInfo, Value};
 use meesh_base::{Error, Result};
 
 use super::Parser;
+use super::data_type::own_cast;
 use super::function::{Call, call};
 use super::literal::text;
 use super::query::number;
@@ -154,8 +153,7 @@ fn concatenation(values: Vec<Expr>) -> Expr {
 }
 
 fn cast(values: Vec<Expr>, data_type: DataType) -> Expr {
-    let expr = Box::new(values.into_iter().next().unwrap_or_else(|| text("")));
-    Expr::Cast { kind: CastKind::Cast, expr, data_type, array: false, format: None }
+    own_cast(false, values.into_iter().next().unwrap_or_else(|| text("")), data_type)
 }
 
 fn timestamp_with_zone() -> DataType {

@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 use meesh_base::Result;
 
 use super::Parser;
+use super::literal::plain_number;
 use super::query::Term;
 use super::relation::Source;
 use super::using::Merged;
@@ -253,7 +254,7 @@ impl Parser<'_> {
             Expr::Tuple(columns) => columns,
             other => vec![other],
         });
-        Ok(GroupByExpr::Expressions(expressions.collect(), Vec::new()))
+        Ok(GroupByExpr::Expressions(expressions.map(plain_number).collect(), Vec::new()))
     }
 
     fn grouping_element(&mut self) -> Result<Expr> {
@@ -291,8 +292,8 @@ impl Parser<'_> {
             return Ok(Vec::new());
         }
         Ok(match self.root_expression()? {
-            Expr::Tuple(columns) => columns,
-            column => vec![column],
+            Expr::Tuple(columns) => columns.into_iter().map(plain_number).collect(),
+            column => vec![plain_number(column)],
         })
     }
 

@@ -1,11 +1,15 @@
 //! Constructs that begin with a word of their own, such as CASE and CAST.
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
-use datafusion::sql::sqlparser::ast::{Array, CaseWhen, CastKind, DataType, Expr, Ident, TimezoneInfo, TrimWhereField};
+use datafusion::sql::sqlparser::ast::{
+    Array, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Ident, TimezoneInfo, TrimWhereField,
+};
 use meesh_base::Result;
 
 use super::Parser;
+use super::data_type::own_operator;
 use super::function::{Call, call};
+use crate::operators::own;
 
 /// One such word.
 pub(super) struct Special {
@@ -32,8 +36,8 @@ const fn special(
 /// Every special word.
 pub(super) const SPECIAL: &[Special] = &[
     special("CASE", None, |p| p.case()),
-    special("CAST", Some("("), |p| p.cast_call(CastKind::Cast)),
-    special("TRY_CAST", Some("("), |p| p.cast_call(CastKind::TryCast)),
+    special("CAST", Some("("), |p| p.cast_call(false)),
+    special("TRY_CAST", Some("("), |p| p.cast_call(true)),
     special("TRY", Some("("), |p| p.try_call()),
     special("EXISTS", Some("("), |p| p.exists()),
     special("EXTRACT", Some("("), |p| p.extract()),
@@ -113,7 +117,7 @@ impl Parser<'_> {
     }
 
     /// `CAST(value AS type)`.
-    fn cast_call(&mut self, kind: CastKind) -> Result<Expr> {
+    fn cast_call(&mut self, lenient: bool) -> Result<Expr> {
         self.advance();
         self.expect_symbol("(")?;
         let expr = self.expression()?;
@@ -122,7 +126,7 @@ impl Parser<'_> {
         let data_type = self.data_type()?;
         self.expect_symbol(")")?;
         self.node(tallest)?;
-        self.cast(kind, expr, data_type)
+        Ok(self.cast(lenient, expr, data_type))
     }
 
     /// `TRY(CAST(…))`; no other error can be caught yet.
@@ -132,8 +136,8 @@ impl Parser<'_> {
         let expr = self.expression()?;
         self.expect_symbol(")")?;
         match expr {
-            Expr::Cast { expr, data_type, array, format, .. } => {
-                Ok(Expr::Cast { kind: CastKind::TryCast, expr, data_type, array, format })
+            Expr::BinaryOp { left, op: BinaryOperator::Custom(name), right } if name == own::CAST => {
+                Ok(own_operator(own::TRY_CAST, *left, *right))
             }
             _ => Err(self.unsupported(&token, "TRY of anything but CAST")),
         }
