@@ -6,9 +6,10 @@ mod relation;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use meesh_base::{Error, Result};
-use meesh_connector_spi::TableInfo;
+use meesh_base::{Error, ErrorKind, Result};
+use meesh_connector_spi::{Estimate, TableInfo};
 
 use crate::config::PostgresConfig;
 use crate::pool::Pool;
@@ -21,6 +22,9 @@ pub(crate) use relation::{Relation, RemoteColumn};
 const SCHEMA_RELATIONS_MAX: usize = 2_000;
 /// Schemas of the server's own: found by name, not listed.
 const SYSTEM_SCHEMAS: &[&str] = &["pg_catalog", "information_schema"];
+
+/// How long an estimate is good for: statistics change with the data, slowly.
+const ESTIMATE_LIFETIME: Duration = Duration::from_secs(60);
 
 /// How long the server may take to answer about itself.
 const PATIENCE: &[(&str, &str)] = &[("lock_timeout", "3s"), ("statement_timeout", "20s")];
@@ -41,6 +45,8 @@ pub(crate) struct Catalog {
     relations: Cache<(String, String), Relations>,
     /// By the schema's exact name.
     whole_schemas: Cache<String, SchemaRelations>,
+    /// By the SELECT.
+    estimates: Cache<String, Option<Estimate>>,
 }
 
 impl Catalog {
@@ -54,6 +60,7 @@ impl Catalog {
             tables: Cache::new(lifetime),
             relations: Cache::new(lifetime),
             whole_schemas: Cache::new(lifetime),
+            estimates: Cache::new(ESTIMATE_LIFETIME),
         }
     }
 
@@ -112,6 +119,19 @@ impl Catalog {
         self.tables.forget(|name| fits(&schema, name));
         self.whole_schemas.forget(|name| fits(&schema, name));
         self.relations.forget(|(in_schema, name)| fits(&schema, in_schema) && fits(&table, name));
+    }
+
+    /// How much a SELECT would yield, by the server's own planner; `None` if it would not say.
+    pub(crate) async fn estimate(&self, select: String) -> Result<Option<Estimate>> {
+        let ask = async {
+            match self.ask(|_| format!("EXPLAIN (FORMAT JSON) {select}")).await {
+                Ok(answers) => Ok(estimated(&answers)),
+                Err(error) if error.kind() == ErrorKind::SourceUnavailable => Err(error),
+                // The scan will say what is wrong, if it is still wrong then.
+                Err(_refused) => Ok(None),
+            }
+        };
+        self.estimates.get(select.clone(), ask).await
     }
 
     async fn all_schemas(&self) -> Result<Arc<Vec<String>>> {
@@ -204,6 +224,16 @@ impl Catalog {
         .with_hint("rename one of them, or read it through a view with another name")
         .with_code("AMBIGUOUS_NAME")
     }
+}
+
+/// What the plan's topmost node says.
+fn estimated(answers: &[QueryResult]) -> Option<Estimate> {
+    let lines = answers.first()?.rows.iter().filter_map(|row| row.first().cloned().flatten());
+    let plan: serde_json::Value = serde_json::from_str(&lines.collect::<Vec<_>>().join("\n")).ok()?;
+    let node = plan.get(0)?.get("Plan")?;
+    let (rows, width) = (node.get("Plan Rows")?.as_f64()?, node.get("Plan Width")?.as_f64()?);
+    // Each value has its length in front, each row the number of its values.
+    Some(Estimate { rows, bytes: rows * (width + 8.0) })
 }
 
 /// A name without regard to case.

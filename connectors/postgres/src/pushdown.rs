@@ -8,9 +8,11 @@
 //!
 //! Never a wrong row for a fast one: what PostgreSQL might answer otherwise than the engine stays local.
 
+mod aggregate;
 mod compare;
 mod expression;
 mod function;
+mod join;
 pub(crate) mod literal;
 mod print;
 mod select;
@@ -24,7 +26,7 @@ use datafusion::common::Statistics;
 use datafusion::common::stats::Precision;
 use datafusion::logical_expr::LogicalPlan;
 use meesh_base::{Error, QueryScope, Result, quote_identifier};
-use meesh_connector_spi::{PlannedFragment, Pushdown, Verdict};
+use meesh_connector_spi::{Estimate, PlannedFragment, Pushdown, Verdict};
 
 use crate::catalog::Relation;
 use crate::connector::PostgresConnector;
@@ -36,6 +38,14 @@ impl Pushdown for PostgresConnector {
         match print::select(node, self.source()) {
             Ok(_) => Verdict::Yes,
             Err(reason) => Verdict::No(reason),
+        }
+    }
+
+    async fn estimate(&self, fragment: &LogicalPlan, _scope: &QueryScope) -> Result<Option<Estimate>> {
+        let select = print::select(fragment, self.source());
+        match select.and_then(|select| select.finish(&print::types(fragment.schema()))) {
+            Ok((text, _)) => self.tables_known().estimate(text).await,
+            Err(_refused) => Ok(None),
         }
     }
 
@@ -56,7 +66,12 @@ impl Pushdown for PostgresConnector {
             None => format!("catalog {catalog:?}"),
         };
         let mut statistics = Statistics::new_unknown(&schema);
-        if let Some(rows) = select.rows {
+        let mut rows = select.rows;
+        // Of one relation the catalog knows enough.
+        if select.relation.is_none() && select.relations.len() > 1 {
+            rows = self.tables_known().estimate(text.clone()).await?.map(|estimate| estimate.rows).or(rows);
+        }
+        if let Some(rows) = rows {
             let row_bytes = Relation::row_bytes(schema.fields().iter().map(|field| field.data_type()));
             statistics.num_rows = Precision::Inexact(rows as usize);
             statistics.total_byte_size = Precision::Inexact((rows * row_bytes as f64) as usize);

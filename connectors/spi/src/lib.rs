@@ -17,7 +17,7 @@ pub use catalog::{ColumnInfo, Health, TableDescription, TableInfo, TableKind};
 pub use connector::{CheckStep, Connector, ConnectorFactory};
 pub use error::{from_arrow, from_datafusion, into_arrow, into_datafusion, unwrap_datafusion};
 pub use exec::{SourceScanExec, query_scope};
-pub use pushdown::{PlannedFragment, Pushdown, SourceScan, Verdict};
+pub use pushdown::{Estimate, PlannedFragment, Pushdown, SourceScan, Verdict};
 pub use table::{SourceTable, source_table};
 pub use words::in_sql_words;
 

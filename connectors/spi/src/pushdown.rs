@@ -28,6 +28,15 @@ pub struct PlannedFragment {
     pub scan: Arc<dyn SourceScan>,
 }
 
+/// How much a fragment yields, as its source estimates.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// Rows.
+    pub rows: f64,
+    /// Bytes of all rows on their way.
+    pub bytes: f64,
+}
+
 /// What a source can take over of a plan. Asked from the leaves up.
 #[async_trait]
 pub trait Pushdown: Send + Sync {
@@ -43,6 +52,15 @@ pub trait Pushdown: Send + Sync {
     /// # Errors
     /// `SourceUnavailable` when the source was asked and did not answer.
     async fn plan(&self, fragment: &LogicalPlan, scope: &QueryScope) -> Result<PlannedFragment>;
+
+    /// How much a fragment would yield; `None` if the source cannot say. One round trip at most, and
+    /// none for a question that was asked some seconds ago.
+    ///
+    /// # Errors
+    /// `SourceUnavailable` when the source did not answer.
+    async fn estimate(&self, _fragment: &LogicalPlan, _scope: &QueryScope) -> Result<Option<Estimate>> {
+        Ok(None)
+    }
 }
 
 /// The rows of one fragment. Holds no result and no connection: each [`SourceScan::open`] does.

@@ -1,6 +1,7 @@
 //! Comparisons: the engine compares texts by code points and floats by their bits; PostgreSQL by
 //! collation and by value. What is printed here means the same on both sides.
 
+use arrow::datatypes::DataType;
 use datafusion::logical_expr::Operator;
 use datafusion::scalar::ScalarValue;
 
@@ -26,6 +27,11 @@ impl Comparer {
         Ok(Term::truth(format!("{left} {symbol} {right}"), Binding::Compare))
     }
 
+    /// Both sides of an equality.
+    pub(super) fn operands(self, left: &Term, right: &Term) -> Result<(String, String), Reason> {
+        self.sides(left, right, false, true)
+    }
+
     /// `value IN (items)`.
     pub(super) fn in_list(self, value: &Term, items: &[Term], negated: bool) -> Result<Term, Reason> {
         let sides = |native: bool| {
@@ -43,6 +49,38 @@ impl Comparer {
         let items: Vec<String> = printed.into_iter().map(|(_, item)| item).collect();
         let not = if negated { "NOT " } else { "" };
         Ok(Term::truth(format!("{left} {not}IN ({})", items.join(", ")), Binding::Compare))
+    }
+
+    /// `term` as a key to group by, whose equal values are the engine's.
+    pub(super) fn groupable(self, term: &Term) -> Result<Term, Reason> {
+        match (term.form, &term.arrow) {
+            (Form::Plain, DataType::Float32 | DataType::Float64) => Err("NaN and -0 are grouped otherwise".to_owned()),
+            (Form::Plain, _) | (Form::Uuid | Form::Padded, _) => Ok(term.clone()),
+            (Form::Text | Form::AsText, _) => {
+                let value = term.value().ok_or("not translated")?;
+                if value.collation.deterministic || value.collation == Collation::NONE {
+                    return Ok(value);
+                }
+                let text = format!("{} COLLATE \"C\"", value.atom());
+                let collation = Collation { bytewise: true, ..Collation::NONE };
+                Ok(Term { text, binding: Binding::Not, collation, column: None, plain: false, ..value })
+            }
+            (Form::Opaque | Form::Composite, arrow) => Err(format!("equality of {arrow}")),
+        }
+    }
+
+    /// `term` as a key to order by, or to find the least of: in the engine's order.
+    pub(super) fn ordered(self, term: &Term) -> Result<String, Reason> {
+        match term.form {
+            Form::Plain | Form::Uuid => Ok(term.bound(Binding::Arithmetic)),
+            Form::Text | Form::Padded | Form::AsText if !self.utf8 => Err("the database is not in UTF-8".to_owned()),
+            Form::Text | Form::Padded | Form::AsText => {
+                let value = term.value().ok_or("not translated")?;
+                let collate = if value.collation.bytewise { "" } else { " COLLATE \"C\"" };
+                Ok(format!("{}{collate}", value.atom()))
+            }
+            Form::Opaque | Form::Composite => Err(format!("order of {}", term.arrow)),
+        }
     }
 
     /// Both sides, so that PostgreSQL's operator between them means the engine's. `native`: in the

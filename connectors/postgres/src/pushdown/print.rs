@@ -3,15 +3,16 @@
 use arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, DFSchemaRef};
 use datafusion::logical_expr::{
-    Expr, FetchType, Filter, Limit, LogicalPlan, Operator, Projection, SkipType, TableScan,
+    Expr, FetchType, Filter, Limit, LogicalPlan, Operator, Projection, SkipType, Sort, SortExpr, TableScan,
 };
 use meesh_connector_spi::source_table;
 
 use super::compare::Comparer;
-use super::expression::ExprPrinter;
+use super::expression::{ExprPrinter, shown};
 use super::literal::Reason;
 use super::select::{Select, output};
 use super::term::Term;
+use super::{aggregate, join};
 use crate::catalog::Relation;
 
 /// The planner's own guesses where nothing is known (`selfuncs.h`), rounded up: an equality is more
@@ -30,6 +31,13 @@ pub(super) fn select(plan: &LogicalPlan, source_key: &str) -> Result<Select, Rea
         LogicalPlan::Projection(projection) => project(projection, select(&projection.input, source_key)?),
         LogicalPlan::Filter(filter) => restrict(filter, select(&filter.input, source_key)?),
         LogicalPlan::Limit(limit) => cut(limit, select(&limit.input, source_key)?),
+        LogicalPlan::Join(join) => join::join(join, select(&join.left, source_key)?, select(&join.right, source_key)?),
+        LogicalPlan::Aggregate(grouped) => aggregate::aggregate(grouped, select(&grouped.input, source_key)?),
+        LogicalPlan::Sort(sort) => order(sort, select(&sort.input, source_key)?),
+        LogicalPlan::Union(union) => {
+            let branches = union.inputs.iter().map(|input| select(input, source_key)).collect::<Result<Vec<_>, _>>()?;
+            Select::union(branches, &types(&union.schema))
+        }
         other => Err(format!("{}: computed locally", node_name(other))),
     }
 }
@@ -41,11 +49,7 @@ pub(super) fn types(schema: &DFSchemaRef) -> Vec<&DataType> {
 
 fn node_name(plan: &LogicalPlan) -> &'static str {
     match plan {
-        LogicalPlan::Join(_) => "join",
-        LogicalPlan::Aggregate(_) => "aggregation",
-        LogicalPlan::Sort(_) => "sort",
         LogicalPlan::Distinct(_) => "distinct",
-        LogicalPlan::Union(_) => "union",
         LogicalPlan::Window(_) => "window",
         LogicalPlan::Unnest(_) => "unnest",
         _ => "operation",
@@ -130,11 +134,32 @@ fn cut(limit: &Limit, mut select: Select) -> Result<Select, Reason> {
     }
 }
 
-fn printer<'a>(select: &'a Select, schema: &'a DFSchema) -> ExprPrinter<'a> {
+/// The first rows in an order; an order alone says nothing that a derived table would keep.
+fn order(sort: &Sort, mut select: Select) -> Result<Select, Reason> {
+    let Some(fetch) = sort.fetch else { return Err("sort: without a limit".to_owned()) };
+    select.wrap();
+    let keys: Result<Vec<String>, Reason> = {
+        let printer = printer(&select, sort.input.schema());
+        sort.expr.iter().map(|key| sort_key(&printer, key)).collect()
+    };
+    select.order(keys?);
+    select.limit(0, Some(fetch));
+    Ok(select)
+}
+
+fn sort_key(printer: &ExprPrinter<'_>, key: &SortExpr) -> Result<String, Reason> {
+    let term = printer.print(&key.expr)?;
+    let ordered = printer.comparer.ordered(&term).map_err(|why| format!("{}: {why}", shown(&key.expr)))?;
+    let direction = if key.asc { "ASC" } else { "DESC" };
+    let nulls = if key.nulls_first { "FIRST" } else { "LAST" };
+    Ok(format!("{ordered} {direction} NULLS {nulls}"))
+}
+
+pub(super) fn printer<'a>(select: &'a Select, schema: &'a DFSchema) -> ExprPrinter<'a> {
     ExprPrinter { schema, columns: &select.columns, comparer: Comparer { utf8: select.utf8 } }
 }
 
 /// The positions of the columns that `expr` names.
-fn used(expr: &Expr, schema: &DFSchema) -> Vec<usize> {
+pub(super) fn used(expr: &Expr, schema: &DFSchema) -> Vec<usize> {
     expr.column_refs().into_iter().filter_map(|column| schema.maybe_index_of_column(column)).collect()
 }

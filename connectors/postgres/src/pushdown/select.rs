@@ -20,6 +20,8 @@ use super::term::{Binding, Term};
 use crate::catalog::{Relation, RemoteColumn};
 use crate::types::{Decoder, computed};
 
+/// Groups among rows, where nothing is known: the planner's guess is a tenth, too (`selfuncs.c`).
+const GROUPS_SHARE: f64 = 0.1;
 /// PostgreSQL's own limit (`MaxTupleAttributeNumber`).
 const COLUMNS_MAX: usize = 1_664;
 
@@ -30,6 +32,9 @@ pub(super) struct Select {
     /// The output columns, one for each field of the plan's schema.
     pub(super) columns: Vec<Term>,
     filters: Vec<String>,
+    /// How many columns, from the first on, the rows are grouped by; `None` if they are not.
+    group: Option<usize>,
+    order: Vec<String>,
     fetch: Option<usize>,
     skip: usize,
     /// The relation, as long as every row is a row of it: then the scan may be split.
@@ -61,6 +66,8 @@ impl Select {
             from: format!("{}.{}", quote_identifier(&relation.schema), quote_identifier(&relation.name)),
             columns: relation.columns.iter().map(column).collect(),
             filters: Vec::new(),
+            group: None,
+            order: Vec::new(),
             fetch: None,
             skip: 0,
             relation: Some(Arc::clone(relation)),
@@ -104,17 +111,113 @@ impl Select {
         self.rows = skipped.map(|rows| self.fetch.map_or(rows, |fetch| rows.min(fetch as f64)));
     }
 
+    /// Replaces the columns and groups by the first `keys` of them, which [`Self::takes_filter`] was
+    /// asked for; the result is a derived table.
+    pub(super) fn group(&mut self, columns: Vec<Term>, keys: usize) {
+        self.columns = columns;
+        self.group = Some(keys);
+        self.relation = None;
+        self.rows = if keys == 0 { Some(1.0) } else { self.rows.map(|rows| (rows * GROUPS_SHARE).max(1.0)) };
+        self.wrap();
+    }
+
+    /// Orders the rows, for the sake of the limit that is put on them next. The columns must be those of
+    /// a derived table: a bare name might be read as one of the output's.
+    pub(super) fn order(&mut self, keys: Vec<String>) {
+        self.order = keys;
+    }
+
+    /// Puts two SELECTs beside each other as derived tables, to print what joins them.
+    pub(super) fn pair(left: &mut Self, right: &mut Self) {
+        let number = left.derived.max(right.derived);
+        left.derive(number + 1);
+        right.derive(number + 2);
+    }
+
+    /// The join of two that [`Self::pair`] put beside each other: `kind` stands between them.
+    pub(super) fn join(self, right: Self, kind: &str, condition: Option<&str>) -> Self {
+        let condition = condition.map(|condition| format!(" ON {condition}")).unwrap_or_default();
+        let rows = self.rows.zip(right.rows).map(|(left, right)| left.max(right));
+        Self {
+            from: format!("{} {kind} {}{condition}", self.from, right.from),
+            columns: [self.columns, right.columns].concat(),
+            relations: [self.relations, right.relations].concat(),
+            relation: None,
+            rows,
+            derived: self.derived.max(right.derived),
+            ..self
+        }
+    }
+
+    /// Keeps the rows for which `other`, which [`Self::pair`] put beside this one, has a row that
+    /// meets the condition. As an expression: `EXISTS (…)`.
+    pub(super) fn exists(&mut self, other: Self, condition: Option<&str>) -> String {
+        self.relations.extend(other.relations);
+        self.derived = self.derived.max(other.derived);
+        let condition = condition.map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
+        format!("EXISTS (SELECT FROM {}{condition})", other.from)
+    }
+
+    /// As [`Self::exists`], of a column that must equal one of the other's values: `(SELECT q2.c0 FROM …)`.
+    pub(super) fn list_of(&mut self, other: Self, value: &str) -> String {
+        self.relations.extend(other.relations);
+        self.derived = self.derived.max(other.derived);
+        format!("(SELECT {value} FROM {})", other.from)
+    }
+
+    /// All rows of all branches, each of which prints its columns as `types`.
+    ///
+    /// # Errors
+    /// The reason, if a column's type cannot travel.
+    pub(super) fn union(branches: Vec<Self>, types: &[&DataType]) -> Result<Self, Reason> {
+        let mut texts = Vec::new();
+        let (mut relations, mut derived, mut rows, mut utf8) = (Vec::new(), 0, Some(0.0), true);
+        for branch in branches {
+            texts.push(format!("({})", branch.values(types)?));
+            relations.extend(branch.relations);
+            derived = derived.max(branch.derived);
+            rows = rows.zip(branch.rows).map(|(sum, rows)| sum + rows);
+            utf8 &= branch.utf8;
+        }
+        let alias = format!("q{}", derived + 1);
+        let columns: Vec<Term> = types
+            .iter()
+            .enumerate()
+            .map(|(index, arrow)| Term {
+                plain: true,
+                ..Term::computed(format!("{alias}.c{index}"), Binding::Atom, (*arrow).clone())
+            })
+            .collect();
+        Ok(Self {
+            from: format!("({}) AS {alias}{}", texts.join(" UNION ALL "), column_names(columns.len())),
+            columns,
+            filters: Vec::new(),
+            group: None,
+            order: Vec::new(),
+            fetch: None,
+            skip: 0,
+            relation: None,
+            relations,
+            rows,
+            utf8,
+            derived: derived + 1,
+        })
+    }
+
     /// Makes what there is a derived table and goes on with a SELECT over it.
     pub(super) fn wrap(&mut self) {
-        self.derived += 1;
-        let alias = format!("q{}", self.derived);
+        self.derive(self.derived + 1);
+    }
+
+    fn derive(&mut self, number: usize) {
+        self.derived = number;
+        let alias = format!("q{number}");
         let list: Vec<&str> = self.columns.iter().map(|column| column.text.as_str()).collect();
         let inner = self.text(&list.join(", "));
-        let names: Vec<String> = (0..self.columns.len()).map(|index| format!("c{index}")).collect();
-        // A derived table without columns cannot have a list of their names.
-        let names = if names.is_empty() { String::new() } else { format!("({})", names.join(", ")) };
-        self.from = format!("({inner}) AS {alias}{names}");
+        self.from = format!("({inner}) AS {alias}{}", column_names(self.columns.len()));
         self.filters.clear();
+        self.order.clear();
+        self.group = None;
         (self.skip, self.fetch) = (0, None);
         for (index, column) in self.columns.iter_mut().enumerate() {
             column.text = format!("{alias}.c{index}");
@@ -141,11 +244,34 @@ impl Select {
         Ok((text, outputs.into_iter().map(|output| output.decoder).collect()))
     }
 
+    /// The SELECT with each column as a value of the type that PostgreSQL has for the engine's: what the
+    /// branches of a UNION must agree on.
+    fn values(&self, types: &[&DataType]) -> Result<String, Reason> {
+        if self.columns.len() != types.len() {
+            return Err(format!("{} columns", self.columns.len()));
+        }
+        let value = |(column, arrow): (&Term, &&DataType)| {
+            let (value, (name, _)) =
+                column.value().zip(computed(arrow)).ok_or_else(|| format!("column of type {arrow}"))?;
+            Ok(format!("{}::{name}", value.atom()))
+        };
+        let list = self.columns.iter().zip(types).map(value).collect::<Result<Vec<_>, Reason>>()?;
+        Ok(self.text(&list.join(", ")))
+    }
+
     fn text(&self, list: &str) -> String {
         let space = if list.is_empty() { "" } else { " " };
         let mut text = format!("SELECT{space}{list} FROM {}", self.from);
         if !self.filters.is_empty() {
             text.push_str(&format!(" WHERE {}", self.filters.join(" AND ")));
+        }
+        // By their places: a constant would be read as one.
+        let places: Vec<String> = (1..=self.group.unwrap_or(0)).map(|place| place.to_string()).collect();
+        if !places.is_empty() {
+            text.push_str(&format!(" GROUP BY {}", places.join(", ")));
+        }
+        if !self.order.is_empty() {
+            text.push_str(&format!(" ORDER BY {}", self.order.join(", ")));
         }
         if let Some(fetch) = self.fetch {
             text.push_str(&format!(" LIMIT {fetch}"));
@@ -155,6 +281,12 @@ impl Select {
         }
         text
     }
+}
+
+/// The names of a derived table's columns; one without columns cannot have a list of them.
+fn column_names(count: usize) -> String {
+    let names: Vec<String> = (0..count).map(|index| format!("c{index}")).collect();
+    if names.is_empty() { String::new() } else { format!("({})", names.join(", ")) }
 }
 
 /// How one column stands in the outermost SELECT.

@@ -271,6 +271,9 @@ fn settings(connection: &Connection, check_client: bool) -> Vec<(&'static str, S
         ("standard_conforming_strings", Some("on".to_owned())),
         ("bytea_output", Some("hex".to_owned())),
         ("extra_float_digits", Some("3".to_owned())),
+        // A fragment is one derived table in another: its joins are planned together all the same.
+        ("from_collapse_limit", Some("16".to_owned())),
+        ("join_collapse_limit", Some("16".to_owned())),
         ("statement_timeout", timeout),
         // A backend whose client is gone notices while it computes, not only when it next writes.
         (

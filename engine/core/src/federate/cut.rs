@@ -11,8 +11,8 @@ use meesh_connector_spi::{Connector, Pushdown, Verdict, source_table};
 use super::fragment::Fragment;
 
 /// The plan with every largest fragment replaced by a [`Fragment`] leaf.
-pub(crate) fn cut(plan: LogicalPlan) -> Result<LogicalPlan> {
-    Ok(walk(plan)?.into_local(Vec::new()))
+pub(super) fn cut(plan: LogicalPlan) -> Result<LogicalPlan> {
+    Ok(walk(plan, true)?.into_local(Vec::new()))
 }
 
 /// A sub-plan on its way up.
@@ -35,7 +35,8 @@ impl Piece {
     }
 }
 
-fn walk(plan: LogicalPlan) -> Result<Piece> {
+/// `ordered`: whether somebody above sees the order of the rows.
+fn walk(plan: LogicalPlan, ordered: bool) -> Result<Piece> {
     if let LogicalPlan::TableScan(scan) = &plan {
         let Some(table) = source_table(&scan.source) else { return Ok(Piece::Local(plan)) };
         return Ok(match table.connector.pushdown().map(|pushdown| pushdown.classify(&plan)) {
@@ -47,9 +48,14 @@ fn walk(plan: LogicalPlan) -> Result<Piece> {
     if plan.inputs().is_empty() {
         return Ok(Piece::Local(plan));
     }
-    let pieces = plan.inputs().into_iter().cloned().map(walk).collect::<Result<Vec<_>>>()?;
+    let below = ordered
+        && matches!(
+            plan,
+            LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Filter(_) | LogicalPlan::Limit(_)
+        );
+    let pieces = plan.inputs().into_iter().cloned().map(|input| walk(input, below)).collect::<Result<Vec<_>>>()?;
     match common_source(&pieces) {
-        Some(connector) => offer(plan, pieces, &connector),
+        Some(connector) => offer(plan, pieces, &connector, ordered),
         None => rebuild(plan, pieces, &[]),
     }
 }
@@ -68,7 +74,7 @@ fn common_source(pieces: &[Piece]) -> Option<Arc<dyn Connector>> {
 }
 
 /// Asks the source of all inputs for the node; a filter is asked for one conjunct at a time.
-fn offer(plan: LogicalPlan, pieces: Vec<Piece>, connector: &Arc<dyn Connector>) -> Result<Piece> {
+fn offer(plan: LogicalPlan, pieces: Vec<Piece>, connector: &Arc<dyn Connector>, ordered: bool) -> Result<Piece> {
     let Some(pushdown) = connector.pushdown() else { return rebuild(plan, pieces, &[]) };
     let inputs = pieces.into_iter().map(|piece| match piece {
         Piece::Taken { plan, .. } | Piece::Local(plan) => plan,
@@ -81,7 +87,16 @@ fn offer(plan: LogicalPlan, pieces: Vec<Piece>, connector: &Arc<dyn Connector>) 
     let expressions = plan.expressions();
     let node = plan.with_new_exprs(expressions, inputs)?;
     match pushdown.classify(&node) {
-        Verdict::Yes => Ok(Piece::Taken { plan: node, connector: Arc::clone(connector) }),
+        Verdict::Yes => match &node {
+            // A fragment's rows come in no order: the few that the source picked are sorted here again.
+            LogicalPlan::Sort(sort) if ordered => {
+                let mut sort = sort.clone();
+                let taken = Piece::Taken { plan: node, connector: Arc::clone(connector) };
+                sort.input = Arc::new(taken.into_local(Vec::new()));
+                Ok(Piece::Local(LogicalPlan::Sort(sort)))
+            }
+            _ => Ok(Piece::Taken { plan: node, connector: Arc::clone(connector) }),
+        },
         Verdict::No(reason) => {
             let taken = node.inputs().into_iter().cloned();
             let taken = taken.map(|plan| Piece::Taken { plan, connector: Arc::clone(connector) }).collect();

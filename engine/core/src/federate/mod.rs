@@ -15,5 +15,6 @@
 mod cut;
 mod fragment;
 mod planner;
+mod swell;
 
 pub(crate) use planner::{FederatedPlanner, PushdownOff};

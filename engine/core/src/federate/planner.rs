@@ -14,6 +14,7 @@ use meesh_connector_spi::{SourceScanExec, into_datafusion, query_scope};
 
 use super::cut::cut;
 use super::fragment::Fragment;
+use super::swell;
 
 /// Marks a session whose sources must not take anything beyond plain scans.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +35,8 @@ impl QueryPlanner for FederatedPlanner {
         if session.config().get_extension::<PushdownOff>().is_some() {
             return planner.create_physical_plan(logical_plan, session).await;
         }
-        let federated = cut(logical_plan.clone())?;
+        let scope = query_scope(session.config())?;
+        let federated = swell::divide(cut(logical_plan.clone())?, &scope).await?;
         planner.create_physical_plan(&federated, session).await
     }
 }

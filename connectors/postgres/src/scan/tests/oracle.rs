@@ -54,6 +54,60 @@ const PUSHED: &[&str] = &[
 const LOCAL: &[&str] =
     &["f8 = 0.0", "lower(name) = 'a'", "name ILIKE 'A'", "name ~ 'a.*b|c'", "f4 < f8", "id / s = 2", "n / s = 1"];
 
+/// Whole queries that are pushed as they are: joins, groups, sets and first rows.
+#[rustfmt::skip]
+const FRAGMENTS: &[&str] = &[
+    "SELECT count(*) FROM t", "SELECT count(n), count(name), count(j), count(tags) FROM t",
+    "SELECT sum(id), sum(n), sum(s), avg(n), min(n), max(id) FROM t WHERE id < 0",
+    "SELECT n, count(*), count(DISTINCT s), sum(s), sum(id), min(name), max(name), max(day), min(atz) FROM t GROUP BY n",
+    "SELECT name, count(*), min(u), max(code), min(mood) FROM t GROUP BY name",
+    "SELECT loose, count(*) FROM t GROUP BY loose", "SELECT code, u, count(DISTINCT name) FROM t GROUP BY code, u",
+    "SELECT mood, bool_and(ok), bool_or(n > 3), min(price), max(bare), avg(f8) FROM t WHERE id < 4 GROUP BY mood",
+    "SELECT n, sum(s) FILTER (WHERE ok), count(*) FILTER (WHERE name > 'b') FROM t GROUP BY n HAVING count(*) > 30",
+    "SELECT n + s, count(*) FROM t GROUP BY n + s", "SELECT 'x', count(*) FROM t GROUP BY 1",
+    "SELECT DISTINCT name, n FROM t", "SELECT DISTINCT loose, cc, j FROM t",
+    "SELECT n, rows FROM (SELECT n, count(*) AS rows FROM t GROUP BY n) WHERE rows > 20",
+    "SELECT a.id, b.id, b.name FROM t a JOIN t b ON a.id = b.n",
+    "SELECT a.id, b.id FROM t a JOIN t b ON a.name = b.cc AND a.id < b.id AND b.s > 1",
+    "SELECT a.loose, b.name FROM t a JOIN t b ON a.loose = b.name WHERE a.id < 20",
+    "SELECT a.id, b.id FROM t a JOIN t b ON a.u = b.u AND a.code = b.code WHERE b.id < 50",
+    "SELECT a.id, b.name FROM t a LEFT JOIN (SELECT * FROM t WHERE s = 2 AND id < 9) b ON a.n = b.id",
+    "SELECT a.id, b.name FROM t a LEFT JOIN t b ON a.n = b.id AND a.s > b.s",
+    "SELECT a.id, b.name FROM (SELECT * FROM t WHERE id < 9) a RIGHT JOIN t b ON a.id = b.n AND b.ok",
+    "SELECT a.id, b.id FROM (SELECT * FROM t WHERE id < 9) a FULL JOIN (SELECT * FROM t WHERE n > 2) b ON a.id = b.n",
+    "SELECT count(*), sum(a.s * b.n) FROM t a, t b WHERE a.n < b.s",
+    "SELECT a.n, b.s FROM (SELECT n FROM t WHERE id < 5) a CROSS JOIN (SELECT s FROM t WHERE id < 4) b",
+    "SELECT id FROM t WHERE n IN (SELECT s FROM t WHERE id < 20)",
+    "SELECT id FROM t WHERE n NOT IN (SELECT s FROM t WHERE id < 4)",
+    "SELECT id FROM t WHERE s NOT IN (SELECT n FROM t)", "SELECT id FROM t WHERE n NOT IN (SELECT s FROM t WHERE id < 0)",
+    "SELECT id FROM t WHERE name IN (SELECT cc FROM t)", "SELECT id FROM t WHERE name NOT IN (SELECT mood FROM t)",
+    "SELECT id FROM t WHERE EXISTS (SELECT 1 FROM t b WHERE b.n = t.s AND b.id > t.id + 100)",
+    "SELECT id FROM t WHERE NOT EXISTS (SELECT 1 FROM t b WHERE b.n = t.s AND b.name < t.name)",
+    "SELECT id FROM t WHERE n IN (SELECT s FROM t WHERE id < 2) OR ok",
+    "SELECT name FROM t UNION ALL SELECT cc FROM t", "SELECT u FROM t UNION SELECT code FROM t",
+    "SELECT name FROM (SELECT name FROM t UNION ALL SELECT mood FROM t) WHERE name < 'b'",
+    "SELECT n FROM t INTERSECT SELECT s FROM t", "SELECT n, name FROM t EXCEPT SELECT s, cc FROM t",
+    "SELECT id, name FROM t ORDER BY name, id DESC LIMIT 7", "SELECT id, n FROM t ORDER BY n DESC NULLS LAST, id LIMIT 5",
+    "SELECT id, n FROM t ORDER BY n NULLS FIRST, id LIMIT 60", "SELECT id, code FROM t ORDER BY code DESC, id LIMIT 9",
+    "SELECT id, f8 FROM t ORDER BY f8 DESC, id LIMIT 30", "SELECT id + 1, mood FROM t ORDER BY mood, u, id LIMIT 11",
+    "SELECT n, rows FROM (SELECT n, count(*) AS rows FROM t GROUP BY n) ORDER BY rows DESC, n LIMIT 3",
+    "SELECT count(*) FROM (SELECT * FROM t ORDER BY id LIMIT 10) WHERE s = 1",
+    "SELECT a.name, count(*) FROM t a JOIN t b ON a.id = b.n JOIN t c ON c.id = a.s GROUP BY a.name HAVING sum(c.s) > 3",
+    "SELECT a.id FROM t a JOIN (SELECT n, max(id) AS id FROM t GROUP BY n) b ON a.id = b.id",
+];
+
+/// Whole queries some part of which stays local, and why.
+const KEPT: &[(&str, &str)] = &[
+    ("SELECT f8, count(*) FROM t GROUP BY f8", "NaN and -0"),
+    ("SELECT max(f8) FROM t", "NaN"),
+    ("SELECT tags, count(*) FROM t GROUP BY tags", "equality"),
+    ("SELECT median(n) FROM t", "computed locally"),
+    ("SELECT a.id FROM t a JOIN t b ON a.f8 = b.f8", "NaN and -0"),
+    ("SELECT a.id FROM t a FULL JOIN t b ON a.n < b.n", "full join"),
+    ("SELECT n, s, count(*) FROM t GROUP BY ROLLUP (n, s)", "grouping sets"),
+    ("SELECT id FROM t ORDER BY tags LIMIT 1", "order"),
+];
+
 struct Both {
     connector: PostgresConnector,
     remote: SessionContext,
@@ -141,6 +195,13 @@ async fn pushed_rows_are_local_rows() {
     for condition in LOCAL {
         let plan = both.plan(&format!("SELECT id FROM t WHERE {condition}")).await;
         assert!(matches!(both.connector.classify(&plan), Verdict::No(_)), "{condition}");
+    }
+    both.check(FRAGMENTS.iter().map(|sql| (*sql).to_owned())).await;
+    for (sql, part) in KEPT {
+        match both.connector.classify(&both.plan(sql).await) {
+            Verdict::No(reason) => assert!(reason.contains(part), "{sql}: {reason}"),
+            Verdict::Yes => panic!("{sql}: taken"),
+        }
     }
     let projections = [
         "SELECT id, n + 1, price * price, name, f8, tags FROM t",

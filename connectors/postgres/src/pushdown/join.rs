@@ -1,0 +1,93 @@
+//! Joins: each side a derived table, and between them what the engine's join means.
+
+use datafusion::common::{JoinType, NullEquality};
+use datafusion::logical_expr::{Join, Operator};
+
+use super::expression::ExprPrinter;
+use super::literal::Reason;
+use super::print::printer;
+use super::select::Select;
+use super::term::{Binding, Term};
+
+/// `join` of two sides that were taken.
+pub(super) fn join(join: &Join, mut left: Select, mut right: Select) -> Result<Select, Reason> {
+    Select::pair(&mut left, &mut right);
+    let condition = condition(join, &left, &right)?;
+    let condition = condition.as_deref();
+    match join.join_type {
+        JoinType::Inner if condition.is_none() => Ok(left.join(right, "CROSS JOIN", None)),
+        JoinType::Inner => Ok(left.join(right, "JOIN", condition)),
+        JoinType::Left => Ok(left.join(right, "LEFT JOIN", Some(condition.unwrap_or("TRUE")))),
+        JoinType::Right => Ok(left.join(right, "RIGHT JOIN", Some(condition.unwrap_or("TRUE")))),
+        // PostgreSQL joins so by merging or hashing, for which it needs equalities.
+        JoinType::Full if is_hashable(join) => Ok(left.join(right, "FULL JOIN", condition)),
+        JoinType::Full => Err("full join: with other conditions than equality".to_owned()),
+        JoinType::LeftSemi => semi(left, right, condition, ""),
+        JoinType::RightSemi => semi(right, left, condition, ""),
+        JoinType::LeftAnti if join.null_aware => not_in(join, left, right),
+        JoinType::LeftAnti => semi(left, right, condition, "NOT "),
+        JoinType::RightAnti => semi(right, left, condition, "NOT "),
+        JoinType::LeftMark if !join.null_aware => mark(left, right, condition),
+        JoinType::RightMark if !join.null_aware => mark(right, left, condition),
+        JoinType::LeftMark | JoinType::RightMark => Err("IN as a value: NULLs".to_owned()),
+    }
+}
+
+fn is_hashable(join: &Join) -> bool {
+    !join.on.is_empty() && join.filter.is_none() && join.null_equality == NullEquality::NullEqualsNothing
+}
+
+/// What must hold of a pair of rows; `None`: nothing.
+fn condition(join: &Join, left: &Select, right: &Select) -> Result<Option<String>, Reason> {
+    let operator = match join.null_equality {
+        NullEquality::NullEqualsNothing => Operator::Eq,
+        NullEquality::NullEqualsNull => Operator::IsNotDistinctFrom,
+    };
+    let (left_printer, right_printer) = (printer(left, join.left.schema()), printer(right, join.right.schema()));
+    let mut conjuncts = Vec::new();
+    for (a, b) in &join.on {
+        let (a, b) = (left_printer.print(a)?, right_printer.print(b)?);
+        let equal = left_printer.comparer.compare(operator, &a, &b).map_err(|why| format!("join: {why}"))?;
+        conjuncts.push(equal.bound(Binding::And));
+    }
+    if let Some(filter) = &join.filter {
+        let schema = join.left.schema().join(join.right.schema()).map_err(|_| "join: columns have equal names")?;
+        let columns: Vec<Term> = [left.columns.as_slice(), right.columns.as_slice()].concat();
+        let both = ExprPrinter { schema: &schema, columns: &columns, comparer: left_printer.comparer };
+        conjuncts.push(both.print(filter)?.bound(Binding::And));
+    }
+    Ok(if conjuncts.is_empty() { None } else { Some(conjuncts.join(" AND ")) })
+}
+
+/// The rows of `kept` that have a partner, or (`NOT `) that have none.
+fn semi(mut kept: Select, other: Select, condition: Option<&str>, not: &str) -> Result<Select, Reason> {
+    let exists = kept.exists(other, condition);
+    kept.filter(&Term::truth(format!("{not}{exists}"), Binding::Not), 0.5);
+    kept.relation = None;
+    Ok(kept)
+}
+
+/// `NOT IN`: with a NULL among the values no row is known to be left, and a NULL is in no list but the
+/// empty one.
+fn not_in(join: &Join, mut left: Select, right: Select) -> Result<Select, Reason> {
+    let ([(value, item)], None) = (join.on.as_slice(), &join.filter) else {
+        return Err("NOT IN: of several columns".to_owned());
+    };
+    let (value, item) = {
+        let (left_printer, right_printer) = (printer(&left, join.left.schema()), printer(&right, join.right.schema()));
+        let (value, item) = (left_printer.print(value)?, right_printer.print(item)?);
+        left_printer.comparer.operands(&value, &item).map_err(|why| format!("NOT IN: {why}"))?
+    };
+    let list = left.list_of(right, &item);
+    left.filter(&Term::truth(format!("{value} NOT IN {list}"), Binding::Compare), 0.5);
+    left.relation = None;
+    Ok(left)
+}
+
+/// Every row of `kept`, and whether it has a partner.
+fn mark(mut kept: Select, other: Select, condition: Option<&str>) -> Result<Select, Reason> {
+    let exists = kept.exists(other, condition);
+    kept.columns.push(Term::truth(exists, Binding::Atom));
+    kept.relation = None;
+    Ok(kept)
+}
