@@ -5,6 +5,7 @@
 #   make rust-test            a part of it; the others are lint, client-test and k8s-test
 #   make check                format, lints and licences only
 #   make bench [ARGS=...]     TPC-H over PostgreSQL and S3 beside DuckDB; writes benches/report/
+#   make oracle [QUERIES=5000 SEED=1]  random questions: with pushdown, without, and as PostgreSQL itself answers
 #   make soak [MINUTES=10]    64 mixed clients; fails on an error or growing memory
 #   make image                a small OCI image, without a container engine
 
@@ -19,11 +20,13 @@ CACHE := $(HOME)/.cache/meesh
 TEST_PYTHON := $(CACHE)/venv/bin/python
 BENCH_PYTHON := $(CACHE)/bench/venv/bin/python
 MINUTES ?= 10
+QUERIES ?= 5000
+SEED ?= 1
 
-.PHONY: help build demo test lint rust-test client-test k8s-test test-python check deny bench soak image
+.PHONY: help build demo test lint rust-test client-test k8s-test test-python check deny bench oracle soak image
 
 help:
-	@sed -n '3,9s/^# *//p' Makefile
+	@sed -n '3,10s/^# *//p' Makefile
 
 build:
 	cargo build --release --locked
@@ -70,6 +73,11 @@ bench:
 	@$(MAKE) --no-print-directory build
 	@scripts/python_env.sh $(CACHE)/bench/venv benches/requirements.txt
 	$(BENCH_PYTHON) benches/run.py $(ARGS)
+
+oracle:
+	@scripts/install_tools.sh compiler postgresql python
+	@$(MAKE) --no-print-directory build test-python
+	$(TEST_PYTHON) tests/oracle/run.py --seed $(SEED) --queries $(QUERIES)
 
 soak:
 	@scripts/install_tools.sh compiler postgresql python

@@ -1,0 +1,177 @@
+"""Three answers to every question: meesh with pushdown, meesh without, and PostgreSQL itself.
+
+    python tests/oracle/run.py [--seed N] [--queries N]
+
+Prints the seed, every question whose answers differ, and counts at the end; the exit code is 1 if any do.
+"""
+
+import argparse
+import math
+import random
+import sys
+import time
+from pathlib import Path
+
+import adbc_driver_manager as adbc
+import psycopg
+import pyarrow as pa
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from oracle import schema  # noqa: E402
+from oracle.generator import Generator  # noqa: E402
+from support.adbc import connect  # noqa: E402
+from support.meesh import serving  # noqa: E402
+from support.postgres import PASSWORD, Postgres  # noqa: E402
+
+ROWS = 40
+# How a value leaves PostgreSQL, so that it can be held against Arrow's.
+THEIRS = {
+    "date": "({} - date '1970-01-01')::bigint", "timestamp": "(extract(epoch from {}) * 1000000)::bigint",
+    "instant": "(extract(epoch from {}) * 1000000)::bigint", "bytes": "encode({}, 'hex')", "bool": "{}::int",
+    "decimal": "{}::text",
+}
+
+
+def ours(table: pa.Table, kinds: list[str]) -> list[tuple]:
+    columns = []
+    for column, kind in zip(table.columns, kinds):
+        column = column.combine_chunks()
+        match kind:
+            case "date":
+                column = column.cast(pa.int32())
+            case "timestamp" | "instant":
+                column = column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64())
+        values = column.to_pylist()
+        match kind:
+            case "bytes":
+                values = [None if value is None else value.hex() for value in values]
+            case "bool":
+                values = [None if value is None else int(value) for value in values]
+            case "decimal":
+                values = [None if value is None else f"{value:.5f}" for value in values]
+        columns.append(values)
+    return list(zip(*columns)) if columns else [() for _ in range(table.num_rows)]
+
+
+def sort_key(row: tuple) -> tuple:
+    def cell(value):
+        if value is None:
+            return (2, "")
+        if isinstance(value, float):
+            return (1, "nan") if math.isnan(value) else (0, f"{value + 0.0:+.9e}" if abs(value) > 1e-300 else "0")
+        return (0, str(value))
+    return tuple(map(cell, row))
+
+
+def same_cell(a, b) -> bool:
+    if isinstance(a, float) or isinstance(b, float):
+        if a is None or b is None:
+            return a is b
+        return (math.isnan(a) and math.isnan(b)) or a == b or math.isclose(a, b, rel_tol=1e-9)
+    return a == b
+
+
+def same(a: list[tuple], b: list[tuple]) -> bool:
+    if len(a) != len(b):
+        return False
+    pairs = zip(sorted(a, key=sort_key), sorted(b, key=sort_key))
+    return all(len(x) == len(y) and all(map(same_cell, x, y)) for x, y in pairs)
+
+
+class Oracle:
+    """The same data behind three doors."""
+
+    def __init__(self, server, postgres: Postgres):
+        # Answers that show little: errors that all three gave, and no rows.
+        self.errors = self.empty = 0
+        self.pushing, self.local = connect(server.uri), connect(server.uri)
+        with self.local.cursor() as cursor:
+            cursor.execute("SET SESSION pushdown_enabled = false")
+        self.postgres = psycopg.connect(host="127.0.0.1", port=postgres.port, user="postgres", password=PASSWORD,
+                                        dbname="oracle", autocommit=True, options="-c timezone=UTC -c statement_timeout=20s")
+
+    def meesh(self, connection, sql: str, kinds: list[str]):
+        with connection.cursor() as cursor:
+            try:
+                cursor.execute(sql)
+                return ours(cursor.fetch_arrow_table(), kinds)
+            except adbc.Error as error:
+                return str(error).split("[FlightSQL] ")[-1][:300]
+
+    def theirs(self, sql: str, kinds: list[str]):
+        names = [f"x{number}" for number in range(len(kinds))]
+        items = ", ".join(THEIRS.get(kind, "{}").format(name) for name, kind in zip(names, kinds))
+        try:
+            return self.postgres.execute(f"SELECT {items} FROM ({sql}) AS answer({', '.join(names)})").fetchall()
+        except psycopg.Error as error:
+            return str(error).splitlines()[0]
+
+    def ask(self, question, kinds: list[str]) -> str | None:
+        """How the answers differ; None if they do not."""
+        answers = {
+            "pushed": self.meesh(self.pushing, question.trino, kinds),
+            "local": self.meesh(self.local, question.trino, kinds),
+            "PostgreSQL": self.theirs(question.postgres, kinds),
+        }
+        failed = {name: answer for name, answer in answers.items() if isinstance(answer, str)}
+        if failed:
+            if len(failed) == 3:
+                self.errors += 1
+                return None
+            return "; ".join(f"{name}: {answer}" for name, answer in failed.items())
+        expected = answers["PostgreSQL"]
+        self.empty += not expected
+        for name in ("pushed", "local"):
+            if not same(answers[name], expected):
+                only = [row for row in answers[name] if row not in expected][:2]
+                missing = [row for row in expected if row not in answers[name]][:2]
+                return (f"{name} has {len(answers[name])} rows, PostgreSQL {len(expected)}; "
+                        f"only {name} {only}, only PostgreSQL {missing}")
+        return None
+
+
+def run(seed: int, queries: int, report=print) -> dict[str, int]:
+    """Asks `queries` questions; how many answers were equal (of them errors, of them empty), and different."""
+    chance = random.Random(seed)
+    tables = schema.tables(chance)
+    postgres = Postgres("oracle")
+    counts = {"equal": 0, "different": 0}
+    try:
+        postgres.start().psql("CREATE DATABASE oracle")
+        postgres.psql(schema.script(tables, chance, ROWS), database="oracle")
+        catalog = {"connector.name": "postgresql", "connection-url": f"jdbc:postgresql://127.0.0.1:{postgres.port}/oracle",
+                   "connection-user": "postgres", "connection-password": PASSWORD}
+        with serving({"pg": catalog}) as server:
+            oracle = Oracle(server, postgres)
+            for number in range(queries):
+                question, kinds = Generator(random.Random(f"{seed}/{number}"), tables, "pg").question()
+                what = oracle.ask(question, kinds)
+                counts["different" if what else "equal"] += 1
+                if what:
+                    report(f"question {number} of seed {seed}: {what}\n  meesh:      {question.trino}\n"
+                           f"  PostgreSQL: {question.postgres}")
+            counts |= {"errors": oracle.errors, "empty": oracle.empty}
+            oracle.pushing.close()
+            oracle.local.close()
+            oracle.postgres.close()
+    finally:
+        postgres.destroy()
+    return counts
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    arguments.add_argument("--queries", type=int, default=5000)
+    given = arguments.parse_args()
+    print(f"seed {given.seed}", flush=True)
+    started = time.monotonic()
+    counts = run(given.seed, given.queries)
+    print(f"{given.queries} questions in {time.monotonic() - started:.0f} s: {counts['equal']} equal "
+          f"({counts['errors']} the same error, {counts['empty']} no rows), {counts['different']} different")
+    return 1 if counts["different"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
