@@ -218,10 +218,33 @@ class Generator:
         if chance.random() < 0.45:
             return self.grouped(source, where)
         values = [self.value(source.columns, chance.choice(source.columns).kind) for _ in range(chance.randint(1, 4))]
+        if chance.random() < 0.2:
+            values.append(self.window(source.columns))
         distinct = "DISTINCT " if chance.random() < 0.2 and all(value.kind != "float" for value in values) else ""
         items = [self.output(value) for value in values]
         query = join("SELECT " + distinct + ", ".join(["{}"] * len(items)) + " FROM {}{}", *items, source.sql, where)
         return query, [value.kind for value in values]
+
+    def window(self, columns: list[Value]) -> Value:
+        """A window function whose value rows that tie do not change."""
+        chance = self.chance
+        fitting = [column for column in columns if column.kind in ("int", "date", "decimal", "text")]
+        key, order = chance.choice(fitting), chance.choice(fitting)
+        grouped = lambda value: Sql(value.sql.trino, value.sql.postgres + (' COLLATE "C"' if value.kind == "text" else ""))
+        partition = join("PARTITION BY {}", grouped(key)) if chance.random() < 0.6 else Sql.both("")
+        by = join(" ORDER BY {} " + chance.choice(["ASC NULLS LAST", "DESC NULLS LAST", "ASC NULLS FIRST"]), grouped(order))
+        match chance.randrange(4):
+            case 0:
+                return Value(join(chance.choice(["rank", "dense_rank"]) + "() OVER ({}{})", partition, by), "int")
+            case 1:
+                return Value(join("count(*) OVER ({})", partition), "int")
+            case 2 if number := self.column(columns, "int"):
+                over = join("({}{})", partition, by)
+                return Value(Sql(f"sum({number.sql.trino}) OVER {over.trino}",
+                                 f"(sum({number.sql.postgres}) OVER {over.postgres})::bigint"), "int")
+        moment = self.column(columns, "date") or self.column(columns, "int") or key
+        name = chance.choice(["min", "max"])
+        return Value(join(name + "({}) OVER ({}{})", grouped(moment), partition, by), moment.kind)
 
     def where(self, columns: list[Value], depth: int) -> Sql:
         chance = self.chance
@@ -235,6 +258,11 @@ class Generator:
     def subquery(self, columns: list[Value]) -> Sql:
         chance = self.chance
         inner = self.table()
+        if chance.random() < 0.25 and (number := self.column(columns, "int")):
+            of = self.column(inner.columns, "int")
+            single = join("(SELECT " + chance.choice(["max", "min"]) + "({}) FROM {} WHERE {})", of.sql, inner.sql,
+                          self.condition(inner.columns, 1))
+            return join("{} " + chance.choice(["<", "=", ">="]) + " {}", number.sql, single)
         kind = chance.choice(["int", "text", "date"])
         value, item = self.column(columns, kind), self.column(inner.columns, kind)
         if value is None:

@@ -18,6 +18,7 @@ mod print;
 mod select;
 mod term;
 mod whitelist;
+mod window;
 
 use std::sync::Arc;
 

@@ -89,6 +89,9 @@ impl Planner {
         if let Some(functions) = builder.aggregate_functions() {
             functions.extend(meesh_sql::functions::aggregate_functions());
         }
+        if let Some(functions) = builder.window_functions() {
+            functions.extend(meesh_sql::functions::window_functions());
+        }
         builder.expr_planners().get_or_insert_default().insert(0, Arc::new(meesh_sql::TrinoOperators));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = PlanningThreads::new((2 * cores).max(4));

@@ -1,7 +1,7 @@
 //! Grouping and aggregate functions.
 
 use arrow::datatypes::DataType;
-use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::expr::AggregateFunctionParams;
 use datafusion::logical_expr::{Aggregate, Cast, Expr};
 
 use super::expression::{ExprPrinter, shown};
@@ -45,45 +45,59 @@ fn value(printer: &ExprPrinter<'_>, expr: &Expr) -> Result<Term, Reason> {
     match expr {
         Expr::Alias(alias) => value(printer, &alias.expr),
         Expr::AggregateFunction(call) => {
-            let result = printer.type_of(expr)?;
-            function(printer, call, result).map_err(|why| format!("{}: {why}", call.func.name()))
+            let (name, result) = (call.func.name(), printer.type_of(expr)?);
+            let call = Call::of(printer, &call.params).map_err(|why| format!("{name}: {why}"))?;
+            function(printer, name, &call, result).map_err(|why| format!("{name}: {why}"))
         }
         other => Err(format!("{}: not translated", shown(other))),
     }
 }
 
-/// What stands around the argument of an aggregate function.
-struct Call<'a> {
-    distinct: bool,
-    /// ` FILTER (WHERE …)`, or nothing.
-    filter: &'a str,
+/// A call of an aggregate function, but for its name.
+pub(super) struct Call<'a> {
+    pub(super) argument: &'a Expr,
+    pub(super) distinct: bool,
+    /// What follows the argument: ` FILTER (WHERE …)`, ` OVER (…)`, or nothing.
+    pub(super) behind: String,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    fn of(printer: &ExprPrinter<'_>, parameters: &'a AggregateFunctionParams) -> Result<Self, Reason> {
+        if !parameters.order_by.is_empty() || parameters.null_treatment.is_some() {
+            return Err("in an order".to_owned());
+        }
+        let [argument] = parameters.args.as_slice() else { return Err("several arguments".to_owned()) };
+        let behind = filter(printer, parameters.filter.as_deref())?;
+        Ok(Self { argument, distinct: parameters.distinct, behind })
+    }
+
     fn text(&self, name: &str, argument: &str) -> String {
         let distinct = if self.distinct { "DISTINCT " } else { "" };
-        format!("{name}({distinct}{argument}){}", self.filter)
+        format!("{name}({distinct}{argument}){}", self.behind)
     }
 }
 
-fn function(printer: &ExprPrinter<'_>, call: &AggregateFunction, result: DataType) -> Result<Term, Reason> {
-    let parameters = &call.params;
-    if !parameters.order_by.is_empty() || parameters.null_treatment.is_some() {
-        return Err("in an order".to_owned());
+/// ` FILTER (WHERE …)`, or nothing.
+pub(super) fn filter(printer: &ExprPrinter<'_>, condition: Option<&Expr>) -> Result<String, Reason> {
+    match condition {
+        Some(condition) => Ok(format!(" FILTER (WHERE {})", printer.print(condition)?.text)),
+        None => Ok(String::new()),
     }
-    let [argument] = parameters.args.as_slice() else { return Err("several arguments".to_owned()) };
-    let filter = match &parameters.filter {
-        Some(condition) => format!(" FILTER (WHERE {})", printer.print(condition)?.text),
-        None => String::new(),
-    };
-    let name = call.func.name();
-    let call = Call { distinct: parameters.distinct, filter: &filter };
+}
+
+/// The call of the aggregate function `name`, of type `result`.
+pub(super) fn function(
+    printer: &ExprPrinter<'_>,
+    name: &str,
+    call: &Call<'_>,
+    result: DataType,
+) -> Result<Term, Reason> {
     let text = match name {
-        "count" => count(printer, argument, &call)?,
-        "sum" => sum(printer, argument, &call, &result)?,
-        "avg" => average(printer, argument, &call, &result)?,
-        "min" | "max" => extreme(printer, argument, name, &call)?,
-        "bool_and" | "bool_or" => call.text(name, &plain(printer.print(argument)?)?.text),
+        "count" => count(printer, call)?,
+        "sum" => sum(printer, call, &result)?,
+        "avg" => average(printer, call, &result)?,
+        "min" | "max" => extreme(printer, name, call)?,
+        "bool_and" | "bool_or" => call.text(name, &plain(printer.print(call.argument)?)?.text),
         _ => return Err("computed locally".to_owned()),
     };
     // The least text was found among those of COLLATE "C", which the column then has.
@@ -95,7 +109,8 @@ fn plain(term: Term) -> Result<Term, Reason> {
     if term.form == Form::Plain { Ok(term) } else { Err(format!("of {}", term.arrow)) }
 }
 
-fn count(printer: &ExprPrinter<'_>, argument: &Expr, call: &Call<'_>) -> Result<String, Reason> {
+fn count(printer: &ExprPrinter<'_>, call: &Call<'_>) -> Result<String, Reason> {
+    let argument = call.argument;
     if let (Expr::Literal(value, _), false) = (argument, call.distinct) {
         return Ok(if value.is_null() { "0::bigint".to_owned() } else { call.text("count", "*") });
     }
@@ -112,9 +127,9 @@ fn count(printer: &ExprPrinter<'_>, argument: &Expr, call: &Call<'_>) -> Result<
 }
 
 /// Sums of integers are exact on both sides, and an error if no bigint holds them.
-fn sum(printer: &ExprPrinter<'_>, argument: &Expr, call: &Call<'_>, result: &DataType) -> Result<String, Reason> {
+fn sum(printer: &ExprPrinter<'_>, call: &Call<'_>, result: &DataType) -> Result<String, Reason> {
     // The engine widens first; PostgreSQL adds small integers faster as they are.
-    let argument = match argument {
+    let argument = match call.argument {
         Expr::Cast(Cast { expr, .. }) if matches!(printer.type_of(expr), Ok(DataType::Int16 | DataType::Int32)) => expr,
         argument => argument,
     };
@@ -134,8 +149,8 @@ fn sum(printer: &ExprPrinter<'_>, argument: &Expr, call: &Call<'_>, result: &Dat
 
 /// An average of decimals is rounded half up to the argument's scale, from the exact quotient: PostgreSQL
 /// would round it to some digits first.
-fn average(printer: &ExprPrinter<'_>, argument: &Expr, call: &Call<'_>, result: &DataType) -> Result<String, Reason> {
-    let term = plain(printer.print(argument)?)?;
+fn average(printer: &ExprPrinter<'_>, call: &Call<'_>, result: &DataType) -> Result<String, Reason> {
+    let term = plain(printer.print(call.argument)?)?;
     match (&term.arrow, result) {
         (DataType::Decimal128(_, scale), DataType::Decimal128(_, to)) if scale == to => {
             let zeros = "0".repeat(usize::try_from(*scale).unwrap_or(0));
@@ -154,8 +169,8 @@ fn average(printer: &ExprPrinter<'_>, argument: &Expr, call: &Call<'_>, result: 
     }
 }
 
-fn extreme(printer: &ExprPrinter<'_>, argument: &Expr, name: &str, call: &Call<'_>) -> Result<String, Reason> {
-    let term = printer.print(argument)?;
+fn extreme(printer: &ExprPrinter<'_>, name: &str, call: &Call<'_>) -> Result<String, Reason> {
+    let term = printer.print(call.argument)?;
     match (&term.arrow, term.form) {
         (DataType::Float32 | DataType::Float64, _) => Err("NaN is ordered otherwise".to_owned()),
         // PostgreSQL has them for few versions, or not at all.

@@ -25,6 +25,8 @@ pub(super) struct ExprPrinter<'a> {
     pub(super) columns: &'a [Term],
     /// What is known of texts.
     pub(super) comparer: Comparer,
+    /// Where subqueries must read, too.
+    pub(super) source_key: &'a str,
 }
 
 impl ExprPrinter<'_> {
@@ -63,6 +65,10 @@ impl ExprPrinter<'_> {
             Expr::Case(case) => self.case(expr, case, depth),
             Expr::Cast(cast) => self.cast(expr, cast, depth),
             Expr::ScalarFunction(call) => function::print(self, expr, call, depth),
+            Expr::ScalarSubquery(subquery) if subquery.outer_ref_columns.is_empty() => {
+                let select = super::print::select(&subquery.subquery, self.source_key);
+                select.and_then(|select| select.scalar(&self.type_of(expr)?)).map_err(|why| format!("subquery: {why}"))
+            }
             _ => Err(format!("{}: not translated", shown(expr))),
         }
     }

@@ -53,7 +53,7 @@ fn condition(join: &Join, left: &Select, right: &Select) -> Result<Option<String
     if let Some(filter) = &join.filter {
         let schema = join.left.schema().join(join.right.schema()).map_err(|_| "join: columns have equal names")?;
         let columns: Vec<Term> = [left.columns.as_slice(), right.columns.as_slice()].concat();
-        let both = ExprPrinter { schema: &schema, columns: &columns, comparer: left_printer.comparer };
+        let both = ExprPrinter { schema: &schema, columns: &columns, ..left_printer };
         conjuncts.push(both.print(filter)?.bound(Binding::And));
     }
     Ok(if conjuncts.is_empty() { None } else { Some(conjuncts.join(" AND ")) })

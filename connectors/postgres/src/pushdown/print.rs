@@ -1,6 +1,7 @@
 //! Plans of the engine as SELECTs: one arm for each node that is taken.
 
 use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DFSchemaRef};
 use datafusion::logical_expr::{
     Expr, FetchType, Filter, Limit, LogicalPlan, Operator, Projection, SkipType, Sort, SortExpr, TableScan,
@@ -12,7 +13,7 @@ use super::expression::{ExprPrinter, shown};
 use super::literal::Reason;
 use super::select::{Select, output};
 use super::term::Term;
-use super::{aggregate, join};
+use super::{aggregate, join, window};
 use crate::catalog::Relation;
 
 /// The planner's own guesses where nothing is known (`selfuncs.h`), rounded up: an equality is more
@@ -25,6 +26,36 @@ const RANGE_SHARE: f64 = 0.33;
 /// # Errors
 /// The reason why some node of it stays local.
 pub(super) fn select(plan: &LogicalPlan, source_key: &str) -> Result<Select, Reason> {
+    let mut select = node(plan, source_key)?;
+    for expr in plan.expressions() {
+        if has_subquery(&expr) {
+            add_relations(&mut select, &expr, source_key)?;
+        }
+    }
+    Ok(select)
+}
+
+fn has_subquery(expr: &Expr) -> bool {
+    expr.exists(|expr| Ok(matches!(expr, Expr::ScalarSubquery(_)))).unwrap_or(false)
+}
+
+/// What the subqueries of an expression read is read by the SELECT.
+fn add_relations(select_: &mut Select, expr: &Expr, source_key: &str) -> Result<(), Reason> {
+    let mut relations = Vec::new();
+    let walked = expr.apply(|expr| {
+        if let Expr::ScalarSubquery(subquery) = expr
+            && let Ok(inner) = select(&subquery.subquery, source_key)
+        {
+            relations.extend(inner.relations);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    walked.map_err(|error| error.to_string())?;
+    select_.relations.extend(relations);
+    Ok(())
+}
+
+fn node(plan: &LogicalPlan, source_key: &str) -> Result<Select, Reason> {
     match plan {
         LogicalPlan::TableScan(scan) => table_scan(scan, source_key),
         LogicalPlan::SubqueryAlias(alias) => select(&alias.input, source_key),
@@ -33,6 +64,7 @@ pub(super) fn select(plan: &LogicalPlan, source_key: &str) -> Result<Select, Rea
         LogicalPlan::Limit(limit) => cut(limit, select(&limit.input, source_key)?),
         LogicalPlan::Join(join) => join::join(join, select(&join.left, source_key)?, select(&join.right, source_key)?),
         LogicalPlan::Aggregate(grouped) => aggregate::aggregate(grouped, select(&grouped.input, source_key)?),
+        LogicalPlan::Window(windows) => window::window(windows, select(&windows.input, source_key)?),
         LogicalPlan::Sort(sort) => order(sort, select(&sort.input, source_key)?),
         LogicalPlan::Union(union) => {
             let branches = union.inputs.iter().map(|input| select(input, source_key)).collect::<Result<Vec<_>, _>>()?;
@@ -50,7 +82,6 @@ pub(super) fn types(schema: &DFSchemaRef) -> Vec<&DataType> {
 fn node_name(plan: &LogicalPlan) -> &'static str {
     match plan {
         LogicalPlan::Distinct(_) => "distinct",
-        LogicalPlan::Window(_) => "window",
         LogicalPlan::Unnest(_) => "unnest",
         _ => "operation",
     }
@@ -62,7 +93,7 @@ fn table_scan(scan: &TableScan, source_key: &str) -> Result<Select, Reason> {
         return Err("not a table of this source".to_owned());
     }
     let relation = table.handle.clone().downcast::<Relation>().map_err(|_| "not a table of this source")?;
-    let mut select = Select::of(&relation);
+    let mut select = Select::of(&relation, source_key);
     if !scan.filters.is_empty() {
         let whole = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &table.columns);
         let whole = whole.map_err(|_| "its columns have equal names")?;
@@ -147,7 +178,7 @@ fn order(sort: &Sort, mut select: Select) -> Result<Select, Reason> {
     Ok(select)
 }
 
-fn sort_key(printer: &ExprPrinter<'_>, key: &SortExpr) -> Result<String, Reason> {
+pub(super) fn sort_key(printer: &ExprPrinter<'_>, key: &SortExpr) -> Result<String, Reason> {
     let term = printer.print(&key.expr)?;
     let ordered = printer.comparer.ordered(&term).map_err(|why| format!("{}: {why}", shown(&key.expr)))?;
     let direction = if key.asc { "ASC" } else { "DESC" };
@@ -156,7 +187,8 @@ fn sort_key(printer: &ExprPrinter<'_>, key: &SortExpr) -> Result<String, Reason>
 }
 
 pub(super) fn printer<'a>(select: &'a Select, schema: &'a DFSchema) -> ExprPrinter<'a> {
-    ExprPrinter { schema, columns: &select.columns, comparer: Comparer { utf8: select.utf8 } }
+    let comparer = Comparer { utf8: select.utf8 };
+    ExprPrinter { schema, columns: &select.columns, comparer, source_key: &select.source_key }
 }
 
 /// The positions of the columns that `expr` names.

@@ -28,6 +28,8 @@ const COLUMNS_MAX: usize = 1_664;
 /// A SELECT being put together.
 #[derive(Debug)]
 pub(super) struct Select {
+    /// The source whose relations are read.
+    pub(super) source_key: String,
     from: String,
     /// The output columns, one for each field of the plan's schema.
     pub(super) columns: Vec<Term>,
@@ -60,9 +62,10 @@ pub(super) struct Output {
 
 impl Select {
     /// All of a relation's columns.
-    pub(super) fn of(relation: &Arc<Relation>) -> Self {
+    pub(super) fn of(relation: &Arc<Relation>, source_key: &str) -> Self {
         let column = |column: &Arc<RemoteColumn>| Term::column(quote_identifier(&column.name), column);
         Self {
+            source_key: source_key.to_owned(),
             from: format!("{}.{}", quote_identifier(&relation.schema), quote_identifier(&relation.name)),
             columns: relation.columns.iter().map(column).collect(),
             filters: Vec::new(),
@@ -172,12 +175,14 @@ impl Select {
     pub(super) fn union(branches: Vec<Self>, types: &[&DataType]) -> Result<Self, Reason> {
         let mut texts = Vec::new();
         let (mut relations, mut derived, mut rows, mut utf8) = (Vec::new(), 0, Some(0.0), true);
+        let mut source_key = String::new();
         for branch in branches {
             texts.push(format!("({})", branch.values(types)?));
             relations.extend(branch.relations);
             derived = derived.max(branch.derived);
             rows = rows.zip(branch.rows).map(|(sum, rows)| sum + rows);
             utf8 &= branch.utf8;
+            source_key = branch.source_key;
         }
         let alias = format!("q{}", derived + 1);
         let columns: Vec<Term> = types
@@ -189,6 +194,7 @@ impl Select {
             })
             .collect();
         Ok(Self {
+            source_key,
             from: format!("({}) AS {alias}{}", texts.join(" UNION ALL "), column_names(columns.len())),
             columns,
             filters: Vec::new(),
@@ -202,6 +208,15 @@ impl Select {
             utf8,
             derived: derived + 1,
         })
+    }
+
+    /// Its only column as a value: NULL without a row, an error with several.
+    ///
+    /// # Errors
+    /// The reason, if the column has no value that can be computed with.
+    pub(super) fn scalar(&self, arrow: &DataType) -> Result<Term, Reason> {
+        let text = self.values(&[arrow])?;
+        Ok(Term::computed(format!("({text})"), Binding::Atom, arrow.clone()))
     }
 
     /// Makes what there is a derived table and goes on with a SELECT over it.

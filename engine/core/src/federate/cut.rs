@@ -44,7 +44,6 @@ fn walk(plan: LogicalPlan, ordered: bool) -> Result<Piece> {
             _ => Piece::Local(plan),
         });
     }
-    let plan = plan.map_subqueries(|subquery| Ok(Transformed::yes(cut(subquery)?)))?.data;
     if plan.inputs().is_empty() {
         return Ok(Piece::Local(plan));
     }
@@ -130,7 +129,7 @@ fn offer_filter(
     match conjunction(local) {
         Some(predicate) => {
             let input = taken.into_local(reasons);
-            Ok(Piece::Local(LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(input))?)))
+            local_node(LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(input))?))
         }
         None => Ok(taken),
     }
@@ -142,5 +141,10 @@ fn rebuild(plan: LogicalPlan, pieces: Vec<Piece>, reasons: &[String]) -> Result<
     let mut inputs = inputs.into_iter();
     // map_children keeps everything else of the node as it is, where with_new_exprs would recompute it.
     let rebuilt = plan.map_children(|child| Ok(Transformed::yes(inputs.next().unwrap_or(child))))?;
-    Ok(Piece::Local(rebuilt.data))
+    local_node(rebuilt.data)
+}
+
+/// A node that is computed here; the subqueries in its expressions have fragments of their own.
+fn local_node(plan: LogicalPlan) -> Result<Piece> {
+    Ok(Piece::Local(plan.map_subqueries(|subquery| Ok(Transformed::yes(cut(subquery)?)))?.data))
 }

@@ -11,6 +11,7 @@ mod json;
 mod strings;
 mod sums;
 mod times;
+mod windows;
 
 use std::sync::Arc;
 
@@ -94,5 +95,5 @@ pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
 
 /// Window functions to register over DataFusion's.
 pub fn window_functions() -> Vec<Arc<WindowUDF>> {
-    Vec::new()
+    windows::functions()
 }

@@ -94,6 +94,13 @@ const FRAGMENTS: &[&str] = &[
     "SELECT count(*) FROM (SELECT * FROM t ORDER BY id LIMIT 10) WHERE s = 1",
     "SELECT a.name, count(*) FROM t a JOIN t b ON a.id = b.n JOIN t c ON c.id = a.s GROUP BY a.name HAVING sum(c.s) > 3",
     "SELECT a.id FROM t a JOIN (SELECT n, max(id) AS id FROM t GROUP BY n) b ON a.id = b.id",
+    "SELECT id FROM t WHERE n = (SELECT max(s) FROM t)", "SELECT id FROM t WHERE name > (SELECT min(name) FROM t WHERE id < 0)",
+    "SELECT n, count(*) FROM t GROUP BY n HAVING count(*) > (SELECT count(*) FROM t WHERE ok) / 7",
+    "SELECT id, sum(s) OVER (PARTITION BY n ORDER BY id), count(*) OVER (PARTITION BY name) FROM t",
+    "SELECT id, min(name) OVER (ORDER BY id ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING) FROM t WHERE s < 4",
+    "SELECT id, sum(id) OVER (ORDER BY n NULLS FIRST), max(day) OVER () FROM t",
+    "SELECT id, count(*) FILTER (WHERE ok) OVER (ORDER BY name, id GROUPS 1 PRECEDING) FROM t",
+    "SELECT name, sum(rows) OVER (ORDER BY name) FROM (SELECT name, count(*) AS rows FROM t GROUP BY name)",
 ];
 
 /// Whole queries some part of which stays local, and why.
@@ -106,6 +113,9 @@ const KEPT: &[(&str, &str)] = &[
     ("SELECT a.id FROM t a FULL JOIN t b ON a.n < b.n", "full join"),
     ("SELECT n, s, count(*) FROM t GROUP BY ROLLUP (n, s)", "grouping sets"),
     ("SELECT id FROM t ORDER BY tags LIMIT 1", "order"),
+    ("SELECT id, sum(f8) OVER (ORDER BY id) FROM t", "floats"),
+    ("SELECT id, lag(n) OVER (ORDER BY id) FROM t", "computed locally"),
+    ("SELECT id, sum(n) OVER (ORDER BY s RANGE 1 PRECEDING) FROM t", "a frame of values"),
 ];
 
 struct Both {
