@@ -163,8 +163,8 @@ class Generator:
         name = self.chance.choice(list(self.tables))
         self.aliases += 1
         alias = f"a{self.aliases}"
-        # Every text is one to meesh; PostgreSQL tells char(n) and enums from it.
-        cast = {"text": "({})::text"}
+        # To meesh every text is one, of one order; PostgreSQL tells char(n), enums and collations apart.
+        cast = {"text": '(({})::text COLLATE "C")'}
         columns = []
         for column in self.tables[name]:
             written = f'{alias}."{column.name}"'
@@ -229,6 +229,8 @@ class Generator:
         """A window function whose value rows that tie do not change."""
         chance = self.chance
         fitting = [column for column in columns if column.kind in ("int", "date", "decimal", "text")]
+        if not fitting:
+            return Value(Sql.both("count(*) OVER ()"), "int")
         key, order = chance.choice(fitting), chance.choice(fitting)
         grouped = lambda value: Sql(value.sql.trino, value.sql.postgres + (' COLLATE "C"' if value.kind == "text" else ""))
         partition = join("PARTITION BY {}", grouped(key)) if chance.random() < 0.6 else Sql.both("")
@@ -286,10 +288,11 @@ class Generator:
         items = [self.output(value) for value in keys + aggregates]
         group = Sql.both("")
         if keys:
-            theirs = [f'({key.sql.postgres})::text COLLATE "C"' if key.kind == "text" else key.sql.postgres for key in keys]
-            group = Sql(" GROUP BY " + ", ".join(key.sql.trino for key in keys), " GROUP BY " + ", ".join(theirs))
-            items = [Sql(item.trino, f"({text})::text" if key.kind == "text" else item.postgres)
-                     for item, key, text in zip(items, keys, theirs)] + items[len(keys):]
+            # By their places: the same expression written twice is not always the same to PostgreSQL.
+            places = ", ".join(str(number + 1) for number in range(len(keys)))
+            group = Sql(" GROUP BY " + ", ".join(key.sql.trino for key in keys), f" GROUP BY {places}")
+            items = [Sql(item.trino, f'({key.sql.postgres})::text COLLATE "C"') if key.kind == "text" else item
+                     for item, key in zip(items, keys)] + items[len(keys):]
         having = join(" HAVING count(*) > {}", Sql.both(str(chance.randint(0, 3)))) if chance.random() < 0.3 else Sql.both("")
         query = join("SELECT " + ", ".join(["{}"] * len(items)) + " FROM {}{}{}{}", *items, source.sql, where, group, having)
         return query, [value.kind for value in keys + aggregates]

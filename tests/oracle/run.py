@@ -8,6 +8,7 @@ Prints the seed, every question whose answers differ, and counts at the end; the
 import argparse
 import math
 import random
+import re
 import sys
 import time
 from pathlib import Path
@@ -25,6 +26,11 @@ from support.meesh import serving  # noqa: E402
 from support.postgres import PASSWORD, Postgres  # noqa: E402
 
 ROWS = 40
+# What is known to differ, and why; docs/differences.md says the same.
+EXCUSED = [
+    # DataFusion's optimizer merges two lists for one value and forgets that the value may be NULL.
+    ("two lists for one value", re.compile(r"(a\d+\.\S+) (?:NOT )?IN \(\(.*\1 (?:NOT )?IN \(\(", re.DOTALL)),
+]
 # How a value leaves PostgreSQL, so that it can be held against Arrow's.
 THEIRS = {
     "date": "({} - date '1970-01-01')::bigint", "timestamp": "(extract(epoch from {}) * 1000000)::bigint",
@@ -136,7 +142,7 @@ def run(seed: int, queries: int, report=print) -> dict[str, int]:
     chance = random.Random(seed)
     tables = schema.tables(chance)
     postgres = Postgres("oracle")
-    counts = {"equal": 0, "different": 0}
+    counts = {"equal": 0, "excused": 0, "different": 0}
     try:
         postgres.start().psql("CREATE DATABASE oracle")
         postgres.psql(schema.script(tables, chance, ROWS), database="oracle")
@@ -147,8 +153,11 @@ def run(seed: int, queries: int, report=print) -> dict[str, int]:
             for number in range(queries):
                 question, kinds = Generator(random.Random(f"{seed}/{number}"), tables, "pg").question()
                 what = oracle.ask(question, kinds)
-                counts["different" if what else "equal"] += 1
-                if what:
+                why = next((reason for reason, pattern in EXCUSED if what and pattern.search(question.trino)), None)
+                counts["excused" if why else "different" if what else "equal"] += 1
+                if why:
+                    report(f"question {number} of seed {seed} is excused: {why}")
+                elif what:
                     report(f"question {number} of seed {seed}: {what}\n  meesh:      {question.trino}\n"
                            f"  PostgreSQL: {question.postgres}")
             counts |= {"errors": oracle.errors, "empty": oracle.empty}
@@ -169,7 +178,7 @@ def main() -> int:
     started = time.monotonic()
     counts = run(given.seed, given.queries)
     print(f"{given.queries} questions in {time.monotonic() - started:.0f} s: {counts['equal']} equal "
-          f"({counts['errors']} the same error, {counts['empty']} no rows), {counts['different']} different")
+          f"({counts['errors']} the same error, {counts['empty']} no rows), {counts['excused']} excused, {counts['different']} different")
     return 1 if counts["different"] else 0
 
 

@@ -11,6 +11,7 @@ mod catalog;
 mod cooperate;
 mod engine;
 mod federate;
+mod filters;
 mod limits;
 mod parameters;
 mod plan;

@@ -24,6 +24,7 @@ use parking_lot::Mutex;
 use crate::catalog::{CatalogView, default_catalog, default_schema};
 use crate::cooperate::CooperativeJoins;
 use crate::federate::{FederatedPlanner, PushdownOff};
+use crate::filters::physical_rules;
 use crate::limits::QueryMemoryPool;
 use crate::parameters::Parameters;
 use crate::planning::{PlanningThreads, timed_rules};
@@ -82,6 +83,7 @@ impl Planner {
             .with_default_features()
             .with_type_planner(Arc::new(meesh_sql::TrinoTypes))
             .with_query_planner(Arc::new(FederatedPlanner))
+            .with_physical_optimizer_rules(physical_rules())
             .with_physical_optimizer_rule(Arc::new(CooperativeJoins));
         if let Some(functions) = builder.scalar_functions() {
             functions.extend(meesh_sql::functions::scalar_functions());

@@ -3,7 +3,7 @@
 //! Precedence as in Trino's grammar, lowest first: OR, AND, NOT, one predicate, `||`, `+ -`,
 //! `* / %`, a sign, AT TIME ZONE, then `[…]`, `.name` and `::type`.
 
-use datafusion::sql::sqlparser::ast::{AccessExpr, BinaryOperator, Expr, Subscript, UnaryOperator, Value};
+use datafusion::sql::sqlparser::ast::{AccessExpr, BinaryOperator, CaseWhen, Expr, Subscript, UnaryOperator, Value};
 use meesh_base::Result;
 
 use super::Parser;
@@ -26,6 +26,26 @@ const CONCATENATION: &[(&str, BinaryOperator)] = &[("||", BinaryOperator::String
 const SUMS: &[(&str, BinaryOperator)] = &[("+", BinaryOperator::Plus), ("-", BinaryOperator::Minus)];
 const PRODUCTS: &[(&str, BinaryOperator)] =
     &[("*", BinaryOperator::Multiply), ("/", BinaryOperator::Divide), ("%", BinaryOperator::Modulo)];
+
+/// Whether an expression is written as NULL, of any type.
+fn is_null(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => value.value == Value::Null,
+        Expr::BinaryOp { left, op: BinaryOperator::Custom(name), .. } if name == own::CAST => is_null(left),
+        _ => false,
+    }
+}
+
+/// `expr [NOT] IN (list, NULL)`: known only where the list without NULL has the value. Spelled out, for
+/// DataFusion's optimizer drops the NULL when it merges conditions on one column.
+fn in_list_with_null(expr: Expr, list: Vec<Expr>, negated: bool) -> Expr {
+    if list.is_empty() {
+        return Expr::InList { expr: Box::new(expr), list: vec![Expr::Value(Value::Null.with_empty_span())], negated };
+    }
+    let condition = Expr::InList { expr: Box::new(expr), list, negated: false };
+    let result = Expr::Value(Value::Boolean(!negated).with_empty_span());
+    super::special::case(None, vec![CaseWhen { condition, result }], None)
+}
 
 impl Parser<'_> {
     /// An expression that is no part of another one; its size counts towards the block's work.
@@ -194,7 +214,12 @@ impl Parser<'_> {
         })?;
         self.expect_symbol(")")?;
         self.node(tallest)?;
-        Ok(Expr::InList { expr: Box::new(expr), list, negated })
+        let (nulls, list): (Vec<Expr>, Vec<Expr>) = list.into_iter().partition(is_null);
+        if nulls.is_empty() {
+            return Ok(Expr::InList { expr: Box::new(expr), list, negated });
+        }
+        self.node(self.height)?;
+        Ok(in_list_with_null(expr, list, negated))
     }
 
     fn is_check(&mut self, expr: Expr) -> Result<Expr> {

@@ -3,6 +3,15 @@
 use super::{check, check_labels, query, run};
 
 #[test]
+fn a_list_with_null_is_never_left() {
+    check("SELECT k FROM a WHERE k NOT IN (7, NULL) AND k IN (1, 2, 3)", "");
+    check(
+        "SELECT k IN (1, NULL), k NOT IN (1, CAST(NULL AS integer)), k IN (NULL) FROM a WHERE k < 3 ORDER BY k",
+        "true|false|NULL;NULL|NULL|NULL",
+    );
+}
+
+#[test]
 fn labels_are_as_written() {
     for (sql, expected) in [
         ("SELECT 1, 1", "_col0,_col1"),

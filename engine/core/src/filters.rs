@@ -1,0 +1,62 @@
+//! Filters that are not mistaken for another column's.
+//!
+//! DataFusion pushes the filters of a physical plan down by the *names* of their columns, through every
+//! node that only passes rows on. Above a join of two tables that both have a column `name`, the filter
+//! on one of them may reach the other table: rows are lost, or kept that should not be.
+//!
+//! ```text
+//! FilterExec name@3 = 'x'           the right table's name
+//!   RepartitionExec                 by name: name@1, the left table's
+//!     HashJoinExec (Left)           which may be filtered before the join
+//! ```
+//!
+//! What the logical optimizer pushes knows whose column is whose, and is not affected.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::{ExecutionPlan, with_new_children_if_necessary};
+
+/// DataFusion's rules, with those that push filters kept to where every name is one column's.
+pub(crate) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let guard = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
+        if rule.name().starts_with("FilterPushdown") { Arc::new(FiltersByName { rule }) } else { rule }
+    };
+    PhysicalOptimizer::new().rules.into_iter().map(guard).collect()
+}
+
+#[derive(Debug)]
+struct FiltersByName {
+    rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>,
+}
+
+impl PhysicalOptimizerRule for FiltersByName {
+    fn name(&self) -> &str {
+        self.rule.name()
+    }
+
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        if !has_equal_names(&plan) {
+            return self.rule.optimize(plan, config);
+        }
+        let children = plan.children().into_iter().map(|child| self.optimize(Arc::clone(child), config));
+        let children = children.collect::<Result<Vec<_>>>()?;
+        with_new_children_if_necessary(plan, children)
+    }
+
+    fn schema_check(&self) -> bool {
+        self.rule.schema_check()
+    }
+}
+
+/// Whether two columns of some node in the plan have the same name.
+fn has_equal_names(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let schema = plan.schema();
+    let mut names = HashSet::new();
+    !schema.fields().iter().all(|field| names.insert(field.name().as_str()))
+        || plan.children().into_iter().any(has_equal_names)
+}
