@@ -19,7 +19,7 @@ use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
-use datafusion::physical_plan::{ExecutionPlan, with_new_children_if_necessary};
+use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
 
 /// DataFusion's rules, with those that push filters kept to where every name is one column's.
 pub(crate) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
@@ -45,7 +45,7 @@ impl PhysicalOptimizerRule for FiltersByName {
         }
         let children = plan.children().into_iter().map(|child| self.optimize(Arc::clone(child), config));
         let children = children.collect::<Result<Vec<_>>>()?;
-        with_new_children_if_necessary(plan, children)
+        replace_children_if_necessary(plan, children)
     }
 
     fn schema_check(&self) -> bool {

@@ -259,7 +259,13 @@ fn shown_above(expr: &Expr, levels: usize) -> String {
     match expr {
         Expr::ScalarFunction(call) => {
             let arguments: Vec<String> = call.args.iter().map(inner).collect();
-            format!("{}({})", call.func.name(), arguments.join(", "))
+            match function::arithmetic_signs(call.func.name()) {
+                Some(signs) => {
+                    let signs = std::iter::once(String::new()).chain(signs.iter().map(|sign| format!(" {sign} ")));
+                    signs.zip(arguments).map(|(sign, argument)| sign + &argument).collect()
+                }
+                None => format!("{}({})", call.func.name().trim_start_matches('$'), arguments.join(", ")),
+            }
         }
         Expr::BinaryExpr(binary) => format!("{} {} {}", inner(&binary.left), binary.op, inner(&binary.right)),
         Expr::Like(like) => {

@@ -118,7 +118,7 @@ fn at_utc(term: &Term) -> String {
 }
 
 /// The operators of the engine's function for a chain of them: `$+-` is `a + b - c`.
-fn arithmetic_signs(name: &str) -> Option<Vec<Operator>> {
+pub(super) fn arithmetic_signs(name: &str) -> Option<Vec<Operator>> {
     let signs = name.strip_prefix('$').filter(|signs| !signs.is_empty())?;
     let operator = |sign| {
         Some(match sign {
