@@ -15,6 +15,8 @@ use meesh_base::{Error, Result};
 use meesh_connector_spi::into_datafusion;
 use tokio::sync::Semaphore;
 
+use crate::filters::ImpossibleFilters;
+
 /// The longest a statement may be planned. The size checks keep nearly all far below it.
 const TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -64,10 +66,16 @@ fn too_long() -> Error {
         .with_code("EXCEEDED_TIME_LIMIT")
 }
 
-/// DataFusion's rules with a look at the clock before each, for a plan that is begun now.
+/// DataFusion's rules, and ours, with a look at the clock before each, for a plan that is begun now.
 pub(crate) fn timed_rules() -> Rules {
     let clock: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(Clock { end: Instant::now() + TIME_MAX });
-    Optimizer::new().rules.into_iter().flat_map(|rule| [Arc::clone(&clock), rule]).collect()
+    let with_ours = |rule: Arc<dyn OptimizerRule + Send + Sync>| -> Rules {
+        match rule.name() {
+            "push_down_filter" => vec![Arc::clone(&clock), Arc::new(ImpossibleFilters), rule],
+            _ => vec![Arc::clone(&clock), rule],
+        }
+    };
+    Optimizer::new().rules.into_iter().flat_map(with_ours).collect()
 }
 
 /// Fails when the time is over, and changes nothing before.

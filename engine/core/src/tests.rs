@@ -93,6 +93,20 @@ fn a_running_query_stops_at_its_deadline_and_when_told() {
 }
 
 #[test]
+fn a_condition_that_is_never_true_leaves_no_row() {
+    runtime().unwrap().block_on(async {
+        let (engine, _folder) = engine(1 << 28);
+        let counted = "SELECT count(*) AS c, min(x) AS m FROM (VALUES 1, 2) t(x) WHERE x > 5";
+        for condition in
+            ["-5 = c AND c <= c AND 1 = c", "c >= 0 AND CAST(NULL AS varchar) <= 'a'", "m NOT IN (NULL, 3, 4)"]
+        {
+            let sql = format!("SELECT c FROM ({counted}) a CROSS JOIN (VALUES 1) b(y) WHERE y > 0 AND {condition}");
+            assert_eq!(rows(&engine, &Session::new("ann"), &sql).await.unwrap(), 0, "{sql}");
+        }
+    });
+}
+
+#[test]
 fn a_hash_join_that_does_not_fit_is_run_as_a_sort_merge_join() {
     runtime().unwrap().block_on(async {
         let (engine, _folder) = engine(24 << 20);
