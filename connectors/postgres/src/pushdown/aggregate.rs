@@ -112,7 +112,8 @@ fn plain(term: Term) -> Result<Term, Reason> {
 fn count(printer: &ExprPrinter<'_>, call: &Call<'_>) -> Result<String, Reason> {
     let argument = call.argument;
     if let (Expr::Literal(value, _), false) = (argument, call.distinct) {
-        return Ok(if value.is_null() { "0::bigint".to_owned() } else { call.text("count", "*") });
+        // Of nothing but NULL it is still a call: without one, a SELECT that groups by nothing groups not at all.
+        return Ok(call.text("count", if value.is_null() { "NULL" } else { "*" }));
     }
     let term = printer.print(argument)?;
     if call.distinct {

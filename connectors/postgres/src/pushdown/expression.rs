@@ -257,6 +257,7 @@ fn shown_above(expr: &Expr, levels: usize) -> String {
     let Some(below) = levels.checked_sub(1) else { return leaf(expr).unwrap_or_else(|| "…".to_owned()) };
     let inner = |expr: &Expr| shown_above(expr, below);
     match expr {
+        Expr::Alias(alias) => shown_above(&alias.expr, levels),
         Expr::ScalarFunction(call) => {
             let arguments: Vec<String> = call.args.iter().map(inner).collect();
             match function::arithmetic_signs(call.func.name()) {

@@ -1,5 +1,7 @@
 //! Plans of the engine as SELECTs: one arm for each node that is taken.
 
+use std::sync::Arc;
+
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DFSchemaRef};
@@ -27,32 +29,25 @@ const RANGE_SHARE: f64 = 0.33;
 /// The reason why some node of it stays local.
 pub(super) fn select(plan: &LogicalPlan, source_key: &str) -> Result<Select, Reason> {
     let mut select = node(plan, source_key)?;
-    for expr in plan.expressions() {
-        if has_subquery(&expr) {
-            add_relations(&mut select, &expr, source_key)?;
-        }
-    }
+    select.relations.extend(subquery_relations(plan, source_key)?);
     Ok(select)
 }
 
-fn has_subquery(expr: &Expr) -> bool {
-    expr.exists(|expr| Ok(matches!(expr, Expr::ScalarSubquery(_)))).unwrap_or(false)
-}
-
-/// What the subqueries of an expression read is read by the SELECT.
-fn add_relations(select_: &mut Select, expr: &Expr, source_key: &str) -> Result<(), Reason> {
+/// What the subqueries in a node's expressions read.
+fn subquery_relations(plan: &LogicalPlan, source_key: &str) -> Result<Vec<Arc<Relation>>, Reason> {
     let mut relations = Vec::new();
-    let walked = expr.apply(|expr| {
-        if let Expr::ScalarSubquery(subquery) = expr
-            && let Ok(inner) = select(&subquery.subquery, source_key)
-        {
-            relations.extend(inner.relations);
-        }
-        Ok(TreeNodeRecursion::Continue)
+    let walked = plan.apply_expressions(|expr| {
+        expr.apply(|expr| {
+            if let Expr::ScalarSubquery(subquery) = expr
+                && let Ok(inner) = select(&subquery.subquery, source_key)
+            {
+                relations.extend(inner.relations);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
     });
     walked.map_err(|error| error.to_string())?;
-    select_.relations.extend(relations);
-    Ok(())
+    Ok(relations)
 }
 
 fn node(plan: &LogicalPlan, source_key: &str) -> Result<Select, Reason> {

@@ -57,7 +57,7 @@ const LOCAL: &[&str] =
 /// Whole queries that are pushed as they are: joins, groups, sets and first rows.
 #[rustfmt::skip]
 const FRAGMENTS: &[&str] = &[
-    "SELECT count(*) FROM t", "SELECT count(n), count(name), count(j), count(tags) FROM t",
+    "SELECT count(*) FROM t", "SELECT count(NULL) FROM t", "SELECT count(1 + NULL) FROM t WHERE id < 0", "SELECT count(n), count(name), count(j), count(tags) FROM t",
     "SELECT sum(id), sum(n), sum(s), avg(n), min(n), max(id) FROM t WHERE id < 0",
     "SELECT n, count(*), count(DISTINCT s), sum(s), sum(id), min(name), max(name), max(day), min(atz) FROM t GROUP BY n",
     "SELECT name, count(*), min(u), max(code), min(mood) FROM t GROUP BY name",
