@@ -19,7 +19,6 @@ from support.adbc import connect
 from support.meesh import serving
 
 FOLDER = Path(__file__).parents[1] / "trino"
-UNITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 
 
 def type_name(data_type: pa.DataType) -> str:
@@ -48,10 +47,6 @@ def trino_type(name: str) -> str:
     """The same of a type as Trino wrote it."""
     name = re.sub(r"^varchar\(\d+\)$", "varchar", name)
     return re.sub(r"^(timestamp|time)\(\d+\)", r"\1", name)
-
-
-def fraction(nanos: int, digits: int) -> str:
-    return f".{nanos:09}"[: digits + 1] if digits else ""
 
 
 def text_of(scalar: pa.Scalar):
@@ -84,7 +79,6 @@ def same_value(mine, trinos, name: str) -> bool:
         tolerance = 1e-6 if name == "real" else 1e-12
         return math.isclose(mine, trinos, rel_tol=tolerance) or mine == trinos
     if name.startswith(("time", "timestamp")) and isinstance(mine, str) and isinstance(trinos, str):
-        normal = lambda text: re.sub(r"\.(\d*?)0*(?=$|[ Z+-])", r".\1", re.sub(r"\.?(?=$)", "", text)).rstrip(".")
         mine, trinos = (re.sub(r"(\.\d*?)0+(?=\D|$)", r"\1", text) for text in (mine, trinos))
         mine, trinos = (re.sub(r"\.(?=\D|$)", "", text) for text in (mine, trinos))
         return mine.replace("Z", " UTC") == trinos

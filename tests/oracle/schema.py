@@ -38,7 +38,7 @@ DECLARATIONS = [
 MOODS = ["sad", "ok", "Happy"]
 
 
-def tables(chance: random.Random) -> dict[str, list[Column]]:
+def tables() -> dict[str, list[Column]]:
     """Three tables; the last has names that must be quoted, one of them as long as a name can be."""
     found = {}
     for number in range(3):
