@@ -4,7 +4,7 @@
 //! PostgresFactory -> PostgresConnector (connector.rs)
 //!   what is there?       catalog.rs  -> types.rs
 //!   what can you take?   pushdown.rs -> a SELECT
-//!   give me the rows     scan.rs     -> pool.rs -> wire/ (COPY BINARY) -> decode.rs -> record batches
+//!   give me the rows     scan.rs     -> snapshot.rs -> pool.rs -> wire/ (COPY BINARY) -> decode.rs -> record batches
 //!   how are you?         check.rs
 //! ```
 
@@ -16,6 +16,7 @@ mod decode;
 mod pool;
 mod pushdown;
 mod scan;
+mod snapshot;
 #[cfg(test)]
 mod testing;
 mod types;

@@ -9,15 +9,17 @@ mod catalog;
 mod connector;
 mod error;
 mod exec;
+mod keys;
 mod pushdown;
 mod table;
 mod words;
 
-pub use catalog::{ColumnInfo, Health, TableDescription, TableInfo, TableKind};
+pub use catalog::{ColumnInfo, ColumnStatistics, Health, TableDescription, TableInfo, TableKind, TableStatistics};
 pub use connector::{CheckStep, Connector, ConnectorFactory};
 pub use error::{from_arrow, from_datafusion, into_arrow, into_datafusion, unwrap_datafusion};
 pub use exec::{SourceScanExec, query_scope};
-pub use pushdown::{Estimate, PlannedFragment, Pushdown, SourceScan, Verdict};
+pub use keys::{ColumnKeys, Keys, NeededRows, RowFilters};
+pub use pushdown::{Estimate, PlannedFragment, Pushdown, ScanReport, ScanRequest, SourceScan, Verdict};
 pub use table::{SourceTable, source_table};
 pub use words::in_sql_words;
 

@@ -14,7 +14,9 @@
 
 mod cut;
 mod fragment;
+mod keys;
 mod planner;
 mod swell;
 
-pub(crate) use planner::{FederatedPlanner, PushdownOff};
+pub(crate) use keys::AwaitedKeys;
+pub(crate) use planner::{FederatedPlanner, PushdownSwitch};
