@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use meesh_base::{ConfigKey, ConfigValues, Error, Result, Secret, nearest};
+use meesh_base::{ConfigKey, ConfigValues, Error, Result, Secret, ValueKind, nearest};
 use meesh_connector_spi::{Connector, ConnectorFactory};
 
 /// Connectors of Trino 476 that meesh may not have. A catalog of one of them is named in an error
@@ -76,8 +76,9 @@ pub(crate) enum Kind {
 }
 
 impl CatalogSpec {
-    /// What tells this configuration from another, secrets included, places not.
-    pub(crate) fn digest(&self) -> u64 {
+    /// What tells this configuration from another: secrets and the content of files that it names
+    /// included, places not.
+    pub(crate) fn digest(&self, factories: &Factories) -> u64 {
         let mut hasher = DefaultHasher::new();
         match &self.kind {
             Kind::Url(url) => url.expose().hash(&mut hasher),
@@ -85,6 +86,11 @@ impl CatalogSpec {
                 connector.hash(&mut hasher);
                 for name in values.names() {
                     (name, values.raw(name)).hash(&mut hasher);
+                }
+                let keys = by_name(factories, connector).into_iter().flat_map(keys_of);
+                for key in keys.filter(|key| key.kind == ValueKind::File) {
+                    let content = values.text(key).map(|path| std::fs::read(path).ok());
+                    content.hash(&mut hasher);
                 }
             }
         }

@@ -237,7 +237,7 @@ mod tests {
     fn the_digest_sees_values_and_not_places() {
         let read = |name: &str, text: &str| {
             let folder = Folder::new(name, &[("a.properties", text)]);
-            folder.sources().read().unwrap()["a"].as_ref().unwrap().digest()
+            folder.sources().read().unwrap()["a"].as_ref().unwrap().digest(&Vec::new())
         };
         let first = read("d1", "connector.name=x\na=1\n");
         assert_eq!(first, read("d2", "# moved\na=1\nconnector.name=x\n"));

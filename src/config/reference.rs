@@ -165,6 +165,7 @@ fn names_of(key: &ConfigKey) -> String {
 fn kind(kind: ValueKind) -> String {
     match kind {
         ValueKind::Text => "text".to_owned(),
+        ValueKind::File => "file".to_owned(),
         ValueKind::Bool => "true, false".to_owned(),
         ValueKind::Integer => "number".to_owned(),
         ValueKind::Duration => "duration".to_owned(),

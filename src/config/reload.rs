@@ -150,7 +150,7 @@ impl CatalogWatch {
     fn apply(&mut self, name: &str, spec: Result<CatalogSpec>) {
         let before = self.known.get(name).copied().flatten();
         if let Ok(spec) = &spec
-            && before == Some(spec.digest())
+            && before == Some(spec.digest(&self.factories))
         {
             if self.status.clear(name) {
                 tracing::info!(catalog = name, "catalog configuration is as it was");
@@ -184,7 +184,7 @@ impl CatalogWatch {
             tracing::warn!("{warning}");
         }
         self.engine.catalogs().put(name, CatalogState::Open(connector));
-        self.known.insert(name.to_owned(), Some(spec.digest()));
+        self.known.insert(name.to_owned(), Some(spec.digest(&self.factories)));
         Ok(())
     }
 
@@ -214,6 +214,24 @@ mod tests {
     /// Opens without a server, as every catalog does.
     const SALES: &str =
         "connector.name=postgresql\nconnection-url=jdbc:postgresql://127.0.0.1:1/sales\nconnection-user=u\n";
+
+    #[test]
+    fn a_credential_file_that_changes_opens_its_catalog_again() {
+        let folder = Folder::new("credentials");
+        folder.write("who", "connection-user=ann\nconnection-password=one\n");
+        let file = folder.0.join("who");
+        folder.write(
+            "sales.properties",
+            &format!("{}credential-provider.type=FILE\nconnection-credential-file={}\n", SALES, file.display()),
+        );
+        let mut watch = folder.watch().unwrap();
+        let before = watch.known.clone();
+        watch.read_again();
+        assert_eq!(watch.known, before);
+        folder.write("who", "connection-user=ann\nconnection-password=two\n");
+        watch.read_again();
+        assert_ne!(watch.known, before);
+    }
 
     struct Folder(PathBuf);
 

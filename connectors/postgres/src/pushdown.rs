@@ -28,7 +28,7 @@ use datafusion::common::Statistics;
 use datafusion::common::stats::Precision;
 use datafusion::logical_expr::LogicalPlan;
 use meesh_base::{Error, QueryScope, Result};
-use meesh_connector_spi::{Estimate, PlannedFragment, Pushdown, Verdict};
+use meesh_connector_spi::{Estimate, PlannedFragment, Pushdown, Verdict, in_sql_words};
 
 use crate::catalog::Relation;
 use crate::connector::PostgresConnector;
@@ -41,7 +41,7 @@ impl Pushdown for PostgresConnector {
     fn classify(&self, node: &LogicalPlan) -> Verdict {
         match print::select(node, self.source()) {
             Ok(_) => Verdict::Yes,
-            Err(reason) => Verdict::No(reason),
+            Err(reason) => Verdict::No(in_sql_words(&reason)),
         }
     }
 

@@ -174,7 +174,7 @@ impl Reading {
             let keys = match self.request.filters.needed(patience).await {
                 NeededRows::None => {
                     self.request.report.filtered("no key: nothing is read".to_owned());
-                    return Ok(Access { select, streams: 0, pieces: Pieces::None });
+                    return Ok(Access { select, streams: 0, pieces: Pieces::none() });
                 }
                 NeededRows::With(keys) => keys,
             };

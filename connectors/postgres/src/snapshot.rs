@@ -13,13 +13,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use meesh_base::{Error, QueryScope, Result};
+use meesh_base::{Error, ErrorKind, QueryScope, Result};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedMutexGuard};
 
 use crate::pool::{Pool, PooledConnection};
 use crate::pushdown::literal::quote_text;
-use crate::wire::{Endpoint, READ_ONLY};
+use crate::wire::{Endpoint, Place, READ_ONLY};
+
+const AGAIN: &str = "run the query again";
 
 /// What a query sees of one source.
 #[derive(Default)]
@@ -46,6 +48,30 @@ struct Exported {
     id: String,
     /// Where; `None`: wherever this source is.
     endpoint: Option<Endpoint>,
+}
+
+impl Exported {
+    /// Begins a transaction that sees the same.
+    async fn import(&self, mut session: PooledConnection, settings: &[(&str, &str)]) -> Result<Lease> {
+        if self.endpoint.as_ref().is_some_and(|endpoint| endpoint != session.endpoint()) {
+            let place = session.place();
+            return Err(place.unavailable("is another one than the query reads from").with_hint(AGAIN).passing());
+        }
+        // It must come before any query.
+        let begin = format!("{READ_ONLY}; SET TRANSACTION SNAPSHOT {}", quote_text(&self.id));
+        let sql = session.prelude(&begin, settings);
+        let begun = session.simple_query(&sql).await;
+        begun.map_err(|error| snapshot_gone(session.place(), error))?;
+        Ok(Lease { session, begin: Begin::Begun, exports: false })
+    }
+}
+
+/// The error of a session that cannot import: the one that exported the snapshot has ended.
+fn snapshot_gone(place: &Place, error: Error) -> Error {
+    if error.kind() == ErrorKind::SourceUnavailable || !error.to_string().contains("snapshot") {
+        return error;
+    }
+    place.unavailable("has ended the transaction that the query reads in").with_hint(AGAIN).with_cause(error).passing()
 }
 
 /// The snapshot that the next plan of a query takes.
@@ -85,12 +111,21 @@ impl QuerySnapshot {
         ExpectedScan { snapshot: Arc::clone(self), streams: AtomicUsize::new(streams), unserved: AtomicUsize::new(1) }
     }
 
-    /// A session to read with, in this snapshot once its [`Begin`] has been sent. `None`: there is none
-    /// now, and this stream is not the one that `must` read.
+    /// A session to read with, in this snapshot once its [`Begin`] has been sent; `settings` are made in
+    /// its transaction. `None`: there is none now, and this stream is not the one that `must` read.
+    ///
+    /// Behind a pooler a session may stand without a server until another one's transaction has ended,
+    /// perhaps one that waits for this very stream: whoever waits here takes what is parked meanwhile.
     ///
     /// # Errors
-    /// [`Pool::get`]'s.
-    pub(crate) async fn session(&self, pool: &Pool, scope: &QueryScope, must: bool) -> Result<Option<Lease>> {
+    /// [`Pool::get`]'s; `SourceUnavailable` when the snapshot is gone.
+    pub(crate) async fn session(
+        &self,
+        pool: &Pool,
+        scope: &QueryScope,
+        must: bool,
+        settings: &[(&str, &str)],
+    ) -> Result<Option<Lease>> {
         if let Some(lease) = self.take_parked() {
             return Ok(Some(lease));
         }
@@ -107,26 +142,21 @@ impl QuerySnapshot {
             let spare = self.state.lock().unserved;
             Ok(pool.get_if_free(spare).await)
         };
-        let Some(Exported { id, endpoint }) = exported else {
+        let Some(exported) = exported else {
             let session = session.await?;
             return Ok(session.map(|session| Lease { session, begin: Begin::Export(turn), exports: true }));
         };
         drop(turn);
-        let session = tokio::select! {
-            session = session => session?,
-            lease = self.next_parked() => return Ok(Some(lease)),
+        let imported = async {
+            match session.await? {
+                Some(session) => exported.import(session, settings).await.map(Some),
+                None => Ok(None),
+            }
         };
-        let Some(session) = session else { return Ok(None) };
-        if endpoint.is_some_and(|endpoint| endpoint != *session.endpoint()) {
-            return Err(Error::source_unavailable(format!(
-                "catalog {:?}: a part of the query reached another server of the list, {}",
-                session.place().catalog,
-                session.place().server
-            ))
-            .with_hint("run the query again")
-            .passing());
+        tokio::select! {
+            lease = imported => lease,
+            lease = self.next_parked() => Ok(Some(lease)),
         }
-        Ok(Some(Lease { session, begin: Begin::Import(id), exports: false }))
     }
 
     /// Takes a session back whose stream has ended.
@@ -229,20 +259,16 @@ pub(crate) enum Begin {
     Begun,
     /// In a transaction of its own; nobody else reads.
     Alone,
-    /// By importing it.
-    Import(String),
     /// By taking one, which the others import then.
     Export(#[expect(dead_code, reason = "held until it is dropped")] OwnedMutexGuard<()>),
 }
 
 impl Begin {
     /// The statements; `None` within the transaction.
-    pub(crate) fn sql(&self) -> Option<String> {
+    pub(crate) fn sql(&self) -> Option<&'static str> {
         match self {
             Self::Begun => None,
-            Self::Alone | Self::Export(_) => Some(READ_ONLY.to_owned()),
-            // It must come before any query.
-            Self::Import(id) => Some(format!("{READ_ONLY}; SET TRANSACTION SNAPSHOT {}", quote_text(id))),
+            Self::Alone | Self::Export(_) => Some(READ_ONLY),
         }
     }
 }

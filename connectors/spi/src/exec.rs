@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, Statistics};
 use datafusion::error::DataFusionError;
 use datafusion::execution::config::SessionConfig;
@@ -117,6 +117,19 @@ impl SourceScanExec {
     /// Whether operators above have handed filters down.
     pub fn has_filters(&self) -> bool {
         !self.filters.is_empty()
+    }
+
+    /// The ids of the filters that operators above have handed down.
+    pub fn filter_ids(&self) -> Vec<u64> {
+        let mut ids = Vec::new();
+        for filter in &self.filters {
+            // The closure fails never.
+            let _walked = filter.apply(|expr| {
+                ids.extend(expr.expression_id());
+                Ok(TreeNodeRecursion::Continue)
+            });
+        }
+        ids
     }
 
     /// The same leaf, that waits for the filters with these ids: a join completes them before it asks

@@ -21,6 +21,8 @@ pub enum ValueKind {
     Duration,
     /// `512MB`; a bare number is bytes.
     Bytes,
+    /// The path of a file. What it names is opened again when the file's content changes.
+    File,
     /// One of these words, whatever the case.
     OneOf(&'static [&'static str]),
 }
@@ -247,7 +249,7 @@ impl ConfigValues {
 /// Whether a text is a value of the kind; else what was expected.
 fn fits(kind: ValueKind, text: &str) -> std::result::Result<(), String> {
     let (good, expected) = match kind {
-        ValueKind::Text => (true, ""),
+        ValueKind::Text | ValueKind::File => (true, ""),
         ValueKind::Bool => (parse_bool(text).is_some(), "true or false"),
         ValueKind::Integer => (text.trim().parse::<i64>().is_ok(), "a whole number"),
         ValueKind::Duration => (parse_duration(text).is_some(), "a duration such as 30s"),

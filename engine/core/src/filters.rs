@@ -16,16 +16,19 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::utils::split_conjunction_owned;
-use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan};
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion::logical_expr::{EmptyRelation, Expr, Filter, LogicalPlan};
 use datafusion::optimizer::optimizer::ApplyOrder;
-use datafusion::optimizer::simplify_expressions::simplify_predicates;
+use datafusion::optimizer::simplify_expressions::{ExprSimplifier, simplify_predicates};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
+
+use crate::constants::{FilledSides, NotOfDistinct, constant};
 
 /// Filters one of whose conditions is never true become no rows at once.
 ///
@@ -43,28 +46,80 @@ impl OptimizerRule for ImpossibleFilters {
         Some(ApplyOrder::TopDown)
     }
 
-    fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
         let LogicalPlan::Filter(filter) = &plan else { return Ok(Transformed::no(plan)) };
-        let never = |condition: &Expr| {
-            matches!(condition, Expr::Literal(ScalarValue::Boolean(Some(false) | None) | ScalarValue::Null, _))
+        let conditions = split_conjunction_owned(filter.predicate.clone());
+        let resolved = conditions.iter().map(|condition| resolved(condition, &filter.input, config));
+        let resolved = resolved.collect::<Result<Vec<_>>>()?;
+        let is = |condition: &Expr, values: &[Option<bool>]| match condition {
+            Expr::Literal(ScalarValue::Boolean(value), _) => values.contains(value),
+            Expr::Literal(ScalarValue::Null, _) => values.contains(&None),
+            _ => false,
         };
         // Conditions that contradict each other are found only while they are pushed, if not here.
-        let conditions = simplify_predicates(split_conjunction_owned(filter.predicate.clone()))?;
-        if !conditions.iter().any(never) {
+        let never = |conditions: &[Expr]| conditions.iter().any(|condition| is(condition, &[Some(false), None]));
+        if never(&resolved) || never(&simplify_predicates(conditions.clone())?) {
+            let schema = Arc::clone(filter.input.schema());
+            return Ok(Transformed::yes(LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema })));
+        }
+        // One that always holds would be pushed as far as one that never does.
+        let kept: Vec<Expr> = conditions
+            .into_iter()
+            .zip(&resolved)
+            .filter(|(_, resolved)| !is(resolved, &[Some(true)]))
+            .map(|(condition, _)| condition)
+            .collect();
+        if kept.len() == resolved.len() {
             return Ok(Transformed::no(plan));
         }
-        let schema = Arc::clone(filter.input.schema());
-        Ok(Transformed::yes(LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema })))
+        Ok(Transformed::yes(match conjunction(kept) {
+            Some(predicate) => LogicalPlan::Filter(Filter::try_new(predicate, Arc::clone(&filter.input))?),
+            None => filter.input.as_ref().clone(),
+        }))
     }
 }
 
-/// DataFusion's rules, with those that push filters kept to where every name is one column's.
-pub(crate) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let guard = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
-        if rule.name().starts_with("FilterPushdown") { Arc::new(FiltersByName { rule }) } else { rule }
-    };
-    PhysicalOptimizer::new().rules.into_iter().map(guard).collect()
+/// A condition whose columns are all constant, as what it comes to; any other as it is.
+fn resolved(condition: &Expr, input: &Arc<LogicalPlan>, config: &dyn OptimizerConfig) -> Result<Expr> {
+    let schema = input.schema();
+    let mut all_constant = !condition.is_volatile();
+    let inlined = condition.clone().transform_up(|expr| {
+        let Expr::Column(column) = &expr else {
+            all_constant &= !matches!(expr, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_));
+            return Ok(Transformed::no(expr));
+        };
+        let value = schema.maybe_index_of_column(column).and_then(|index| constant(input, index));
+        all_constant &= value.is_some();
+        Ok(value.map_or_else(|| Transformed::no(expr), |value| Transformed::yes(Expr::Literal(value, None))))
+    })?;
+    if !all_constant {
+        return Ok(condition.clone());
+    }
+    let context =
+        SimplifyContext::builder().with_schema(Arc::clone(schema)).with_config_options(config.options()).build();
+    ExprSimplifier::new(context).simplify(inlined.data)
 }
+
+/// DataFusion's rules, with those that push filters kept to where every name is one column's.
+pub(crate) fn physical_rules() -> Rules {
+    let guard = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
+        match rule.name() {
+            name if name.starts_with("FilterPushdown") => Arc::new(FiltersByName { rule }),
+            "aggregate_statistics" => Arc::new(NotOfDistinct(rule)),
+            _ => rule,
+        }
+    };
+    // Joins are swapped by one of the rules, and the next use what is known of their sides.
+    let with_ours = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| -> Rules {
+        match rule.name() {
+            "join_selection" => vec![rule, Arc::new(FilledSides)],
+            _ => vec![rule],
+        }
+    };
+    PhysicalOptimizer::new().rules.into_iter().map(guard).flat_map(with_ours).collect()
+}
+
+type Rules = Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>;
 
 #[derive(Debug)]
 struct FiltersByName {
@@ -77,7 +132,8 @@ impl PhysicalOptimizerRule for FiltersByName {
     }
 
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        if !has_equal_names(&plan) {
+        // The topmost node has no filters from above, and hands its own down by the columns of its inputs.
+        if !plan.children().into_iter().any(has_equal_names) {
             return self.rule.optimize(plan, config);
         }
         let children = plan.children().into_iter().map(|child| self.optimize(Arc::clone(child), config));

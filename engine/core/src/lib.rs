@@ -8,6 +8,7 @@
 
 mod answer;
 mod catalog;
+mod constants;
 mod cooperate;
 mod engine;
 mod federate;
@@ -20,6 +21,7 @@ mod query;
 mod session;
 #[cfg(test)]
 mod tests;
+mod zeros;
 
 pub use catalog::{CatalogState, Catalogs, MetadataFilter, SchemaEntry, TableEntry};
 pub use engine::{Engine, EngineConfig, Prepared, StatementKind, runtime};

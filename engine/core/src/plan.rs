@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 
 use crate::catalog::{CatalogView, default_catalog, default_schema};
 use crate::cooperate::CooperativeJoins;
-use crate::federate::{AwaitedKeys, FederatedPlanner, PushdownSwitch};
+use crate::federate::{FederatedPlanner, JoinKeys, PushdownSwitch};
 use crate::filters::physical_rules;
 use crate::limits::QueryMemoryPool;
 use crate::parameters::Parameters;
@@ -36,10 +36,6 @@ const PLAN_NODES_MAX: usize = 500_000;
 
 /// What a sort sets aside for merging what it spilled, at most; a small pool allows less.
 const SORT_RESERVATION_BYTES: std::ops::RangeInclusive<usize> = (256 << 10)..=(10 << 20);
-
-/// Keys of a join's build side that are handed down as a list, and what they take in memory.
-const JOIN_KEYS_MAX: usize = 100_000;
-const JOIN_KEYS_BYTES: usize = 4 << 20;
 
 /// The memory that one partition of a query is worth: with less there are fewer partitions.
 const PARTITION_BYTES: usize = 16 << 20;
@@ -88,7 +84,7 @@ impl Planner {
             .with_type_planner(Arc::new(meesh_sql::TrinoTypes))
             .with_query_planner(Arc::new(FederatedPlanner))
             .with_physical_optimizer_rules(physical_rules())
-            .with_physical_optimizer_rule(Arc::new(AwaitedKeys))
+            .with_physical_optimizer_rule(Arc::new(JoinKeys))
             .with_physical_optimizer_rule(Arc::new(CooperativeJoins));
         if let Some(functions) = builder.scalar_functions() {
             functions.extend(meesh_sql::functions::scalar_functions());
@@ -246,10 +242,6 @@ fn base_config(sort_reservation_bytes: usize) -> SessionConfig {
     options.execution.skip_physical_aggregate_schema_check = true;
     // Buffering the probe side would start sources before their dynamic filters are known.
     options.execution.hash_join_buffering_capacity = 0;
-    // A join hands down its keys as a list only up to these: sources look them up, so lists pay that would
-    // only be a detour to another operator.
-    options.optimizer.hash_join_inlist_pushdown_max_distinct_values = JOIN_KEYS_MAX;
-    options.optimizer.hash_join_inlist_pushdown_max_size = JOIN_KEYS_BYTES;
     options.execution.collect_statistics = true;
     // Taken by every partition of a sort before its first row: ten MiB each would be all of a small pool.
     options.execution.sort_spill_reservation_bytes =

@@ -16,6 +16,7 @@ use meesh_connector_spi::into_datafusion;
 use tokio::sync::Semaphore;
 
 use crate::filters::ImpossibleFilters;
+use crate::zeros::CanonicalFloats;
 
 /// The longest a statement may be planned. The size checks keep nearly all far below it.
 const TIME_MAX: Duration = Duration::from_secs(10);
@@ -75,7 +76,8 @@ pub(crate) fn timed_rules() -> Rules {
             _ => vec![Arc::clone(&clock), rule],
         }
     };
-    Optimizer::new().rules.into_iter().flat_map(with_ours).collect()
+    let first: Rules = vec![Arc::new(CanonicalFloats)];
+    first.into_iter().chain(Optimizer::new().rules.into_iter().flat_map(with_ours)).collect()
 }
 
 /// Fails when the time is over, and changes nothing before.

@@ -2,7 +2,7 @@
 
 use meesh_base::{ConfigKey, ValueKind};
 
-use ValueKind::{Bool, Duration, Integer, OneOf, Text};
+use ValueKind::{Bool, Duration, File, Integer, OneOf, Text};
 
 pub(super) const URL: ConfigKey =
     ConfigKey::new("connection-url", Text, "where the server is: jdbc:postgresql://host:port/database?sslmode=…")
@@ -15,8 +15,8 @@ pub(super) const CREDENTIAL_PROVIDER: ConfigKey =
         .or("INLINE");
 pub(super) const CREDENTIAL_FILE: ConfigKey = ConfigKey::new(
     "connection-credential-file",
-    Text,
-    "a file with connection-user and connection-password, for credential-provider.type=FILE",
+    File,
+    "a file with connection-user and connection-password, for credential-provider.type=FILE; read again when it changes",
 );
 pub(super) const CONNECT_TIMEOUT: ConfigKey = ConfigKey::new(
     "connect-timeout",

@@ -96,6 +96,14 @@ impl ExprPrinter<'_> {
                 let result = self.type_of(expr)?;
                 function::arithmetic(binary.op, &left, &right, result).map_err(|why| format!("{}: {why}", shown(expr)))
             }
+            // A NULL makes the whole NULL, on both sides.
+            Operator::StringConcat => {
+                let (left, right) = (self.walk(&binary.left, depth)?, self.walk(&binary.right, depth)?);
+                let texts =
+                    function::unicode(self, &left).and_then(|left| Ok((left, function::unicode(self, &right)?)));
+                let (left, right) = texts.map_err(|why| format!("{}: {why}", shown(expr)))?;
+                Ok(Term::computed(format!("({left} || {right})"), Binding::Atom, self.type_of(expr)?))
+            }
             op => {
                 if let Some((_, why)) = whitelist::LOCAL_OPERATORS.iter().find(|(known, _)| *known == op) {
                     return Err(format!("{}: {why}", shown(expr)));

@@ -6,20 +6,26 @@ use datafusion::logical_expr::{Expr, Operator};
 use datafusion::scalar::ScalarValue;
 
 use super::expression::{ExprPrinter, shown};
-use super::literal::{Reason, is_microseconds};
+use super::literal::{self, Reason, is_microseconds};
 use super::term::{Binding, Term, is_text};
 use super::whitelist::{DATE_PARTS, LOCAL_FUNCTIONS, TRUNCATIONS};
-use crate::types::Form;
+use crate::types::{Form, computed};
 
 type Function = fn(&ExprPrinter<'_>, &[Term], DataType) -> Result<Term, Reason>;
+
+/// The longest operand that is printed twice.
+const OPERAND_MAX: usize = 200;
 
 /// The functions that are pushed, by the engine's name.
 const FUNCTIONS: &[(&str, Function)] = &[
     ("$negate", negated),
+    ("$canonical", canonical),
     ("coalesce", coalesce),
     ("nullif", nullif),
     ("date_part", date_part),
     ("date_trunc", date_trunc),
+    ("substr", substr),
+    ("character_length", character_length),
 ];
 
 /// A call as SQL.
@@ -59,6 +65,11 @@ fn nullif(printer: &ExprPrinter<'_>, arguments: &[Term], result: DataType) -> Re
     let equal = printer.comparer.compare(Operator::Eq, value, other)?;
     let value = branch(value, &result)?;
     Ok(Term::computed(format!("CASE WHEN {} THEN NULL ELSE {value} END", equal.text), Binding::Atom, result))
+}
+
+/// A float where equal values count as one: to PostgreSQL -0 is 0, and every NaN the same.
+fn canonical(_: &ExprPrinter<'_>, arguments: &[Term], _: DataType) -> Result<Term, Reason> {
+    arguments.first().cloned().ok_or_else(|| "one argument expected".to_owned())
 }
 
 /// The sign of a whole number: the smallest has no opposite on either side.
@@ -102,6 +113,41 @@ fn date_trunc(_: &ExprPrinter<'_>, arguments: &[Term], result: DataType) -> Resu
     }
     let zone = if is_zoned(value) { ", 'UTC'" } else { "" };
     Ok(Term::computed(format!("date_trunc('{unit}', {}{zone})", value.text), Binding::Atom, result))
+}
+
+/// From a constant place on, counted from the first character; from the end both sides count otherwise.
+fn substr(printer: &ExprPrinter<'_>, arguments: &[Term], result: DataType) -> Result<Term, Reason> {
+    let (text, rest) = arguments.split_first().ok_or("arguments expected")?;
+    let text = unicode(printer, text)?;
+    let whole = |term: &Term, least: i64| match term.literal {
+        Some(ScalarValue::Int64(Some(value))) if value >= least => i32::try_from(value).ok(),
+        _ => None,
+    };
+    let printed = match rest {
+        [start] => whole(start, 1).map(|start| format!("substr({text}, {start})")),
+        [start, length] => {
+            whole(start, 1).zip(whole(length, 0)).map(|(start, length)| format!("substr({text}, {start}, {length})"))
+        }
+        _ => None,
+    };
+    let printed = printed.ok_or("place and length are no constants above 0")?;
+    Ok(Term::computed(printed, Binding::Atom, result))
+}
+
+/// Characters, on both sides those of Unicode.
+fn character_length(printer: &ExprPrinter<'_>, arguments: &[Term], result: DataType) -> Result<Term, Reason> {
+    let [text] = arguments else { return Err("one argument expected".to_owned()) };
+    let name = computed(&result).map(|(name, _)| name).ok_or("not translated")?;
+    Ok(Term::computed(format!("char_length({})::{name}", unicode(printer, text)?), Binding::Atom, result))
+}
+
+/// A text whose characters are Unicode's.
+pub(super) fn unicode(printer: &ExprPrinter<'_>, term: &Term) -> Result<String, Reason> {
+    if !printer.comparer.utf8 {
+        return Err("the database is not in UTF-8".to_owned());
+    }
+    let text = term.value().filter(|text| is_text(&text.arrow));
+    text.map(|text| text.atom()).ok_or_else(|| "not translated".to_owned())
 }
 
 fn constant(term: &Term) -> Result<String, Reason> {
@@ -148,7 +194,11 @@ fn chain(
         let operand = operand?;
         let result = pair_type(*op, &term.arrow, &operand.arrow)
             .ok_or_else(|| named(format!("{} of {} and {}", op_name(*op), term.arrow, operand.arrow)))?;
-        term = arithmetic(*op, &term, &operand, result).map_err(named)?;
+        term = match (op, &result) {
+            (Operator::Divide, DataType::Decimal128(_, scale)) => quotient(&term, &operand, *scale, result.clone()),
+            _ => arithmetic(*op, &term, &operand, result),
+        }
+        .map_err(named)?;
     }
     let result = printer.type_of(expr)?;
     if term.arrow == result { Ok(term) } else { Err(named(format!("a {result} in the engine"))) }
@@ -174,11 +224,14 @@ fn pair_type(op: Operator, left: &DataType, right: &DataType) -> Option<DataType
     let (precision, scale) = match op {
         Operator::Plus | Operator::Minus => ((p1 - s1).max(p2 - s2) + s1.max(s2) + 1, s1.max(s2)),
         Operator::Multiply => (p1 + p2, s1 + s2),
-        // A quotient's digits end elsewhere; a remainder's divisor may be zero.
+        Operator::Divide => (p1 + s2 + (s2 - s1).max(0), s1.max(s2)),
+        // A remainder's divisor may be zero.
         _ => return None,
     };
-    let precision = u8::try_from(precision).ok().filter(|precision| *precision <= DECIMAL128_MAX_PRECISION)?;
-    Some(T::Decimal128(precision, i8::try_from(scale).ok()?))
+    // What has more digits than that is an error in the engine, here not before it leaves PostgreSQL.
+    let precision = u8::try_from(precision).ok()?.min(DECIMAL128_MAX_PRECISION);
+    let scale = i8::try_from(scale).ok()?;
+    (scale.unsigned_abs() <= precision).then_some(T::Decimal128(precision, scale))
 }
 
 /// `left op right`, of type `result`.
@@ -193,13 +246,42 @@ pub(super) fn arithmetic(op: Operator, left: &Term, right: &Term, result: DataTy
             Operator::Divide | Operator::Modulo => is_safe_divisor(right),
             _ => true,
         },
-        (_, _, T::Decimal128(..)) => true,
+        (_, _, T::Decimal128(..)) => op != Operator::Divide,
         _ => false,
     };
     if !exact {
         return Err(format!("{} of {} and {}", op_name(op), left.arrow, right.arrow));
     }
     Ok(Term::computed(format!("{} {op} {}", left.atom(), right.atom()), Binding::Arithmetic, result))
+}
+
+/// A decimal by a constant, rounded half up to the engine's scale. PostgreSQL's own quotient has a scale of
+/// its own, from which it would be rounded twice; `div` of whole numbers is exact.
+fn quotient(left: &Term, right: &Term, scale: i8, result: DataType) -> Result<Term, Reason> {
+    if left.form != Form::Plain || right.form != Form::Plain {
+        return Err("not translated".to_owned());
+    }
+    let refused = || format!("quotient of {} and {}", left.arrow, right.arrow);
+    let divisor = match &right.literal {
+        Some(value) => value.cast_to(&DataType::Decimal128(DECIMAL128_MAX_PRECISION, 10)).map_err(|_| refused())?,
+        None => return Err(format!("{} that may be zero", refused())),
+    };
+    let (ScalarValue::Decimal128(Some(divisor), _, decimals), true) = (divisor, left.atom().len() <= OPERAND_MAX)
+    else {
+        return Err(refused());
+    };
+    let one = 10_i128.checked_pow(u32::try_from(scale).map_err(|_| refused())?).ok_or_else(refused)?;
+    let (twice, magnitude) = one.checked_mul(2).zip(divisor.checked_abs()).ok_or_else(refused)?;
+    let double = magnitude.checked_mul(2).filter(|double| *double > 0).ok_or_else(refused)?;
+    let number = |unscaled: i128, scale: i8| literal::decimal(&unscaled.to_string(), scale);
+    let (value, sign) = (left.atom(), if divisor < 0 { "-" } else { "" });
+    let text = format!(
+        "({sign}sign({value}::numeric) * div(abs({value}) * {twice}::numeric + {}::numeric, {}::numeric) * {}::numeric)",
+        number(magnitude, decimals),
+        number(double, decimals),
+        number(1, scale),
+    );
+    Ok(Term::computed(text, Binding::Atom, result))
 }
 
 /// Neither zero nor -1, which makes the smallest integer overflow.

@@ -142,7 +142,8 @@ fn float(value: f64, shortest: &str) -> String {
     text.to_owned()
 }
 
-fn decimal(unscaled: &str, scale: i8) -> String {
+/// A whole number with its decimal point moved to the left.
+pub(super) fn decimal(unscaled: &str, scale: i8) -> String {
     let (sign, digits) = unscaled.strip_prefix('-').map_or(("", unscaled), |digits| ("-", digits));
     let number = match usize::try_from(scale) {
         Ok(0) => digits.to_owned(),

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 /// The smallest range of pages: 8 MB, so that a statement's own cost is little beside it.
 pub(crate) const PIECE_PAGES_MIN: u64 = 1_000;
@@ -11,7 +12,13 @@ const PIECES_A_STREAM: u64 = 4;
 
 /// What is left to be read.
 #[derive(Debug)]
-pub(super) enum Pieces {
+pub(super) struct Pieces {
+    left: Left,
+    taken: Notify,
+}
+
+#[derive(Debug)]
+enum Left {
     /// Nothing.
     None,
     /// All of it, unless somebody has taken it.
@@ -21,7 +28,7 @@ pub(super) enum Pieces {
 }
 
 #[derive(Debug)]
-pub(super) struct Pages {
+struct Pages {
     next: u64,
     /// How many there were when they were counted last: what has come since is behind them.
     count: u64,
@@ -30,34 +37,56 @@ pub(super) struct Pages {
 }
 
 impl Pieces {
+    fn new(left: Left) -> Self {
+        Self { left, taken: Notify::new() }
+    }
+
+    /// Nothing.
+    pub(super) fn none() -> Self {
+        Self::new(Left::None)
+    }
+
     /// All of it at once.
     pub(super) fn whole() -> Self {
-        Self::Whole(AtomicBool::new(false))
+        Self::new(Left::Whole(AtomicBool::new(false)))
     }
 
     /// Ranges of about so many pages, for so many streams. They get smaller towards the end, so that the
     /// streams end together.
     pub(super) fn pages(count: u64, streams: usize) -> Self {
-        Self::Pages(Mutex::new(Pages { next: 0, count, streams: streams.max(1) as u64, done: false }))
+        Self::new(Left::Pages(Mutex::new(Pages { next: 0, count, streams: streams.max(1) as u64, done: false })))
     }
 
     /// Whether nothing is left.
     pub(super) fn is_empty(&self) -> bool {
-        match self {
-            Self::None => true,
-            Self::Whole(taken) => taken.load(Ordering::Relaxed),
-            Self::Pages(pages) => pages.lock().done,
+        match &self.left {
+            Left::None => true,
+            Left::Whole(taken) => taken.load(Ordering::Relaxed),
+            Left::Pages(pages) => pages.lock().done,
+        }
+    }
+
+    /// Waits until nothing is left.
+    pub(super) async fn exhausted(&self) {
+        loop {
+            let taken = self.taken.notified();
+            if self.is_empty() {
+                return;
+            }
+            taken.await;
         }
     }
 
     /// The next piece, as a condition on `ctid` if it is one of several. A range of `ctid` in a parent is
     /// one in each of its children, so the pieces of the largest are those of all.
     pub(super) fn take(&self) -> Option<Option<String>> {
-        match self {
-            Self::None => None,
-            Self::Whole(taken) => (!taken.swap(true, Ordering::Relaxed)).then_some(None),
-            Self::Pages(pages) => pages.lock().take().map(Some),
-        }
+        let piece = match &self.left {
+            Left::None => None,
+            Left::Whole(taken) => (!taken.swap(true, Ordering::Relaxed)).then_some(None),
+            Left::Pages(pages) => pages.lock().take().map(Some),
+        };
+        self.taken.notify_waiters();
+        piece
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::{Access, Ended, Reading, not_printed};
 use crate::decode::BatchDecoder;
 use crate::snapshot::{Begin, Lease};
-use crate::wire::{CopyState, Place};
+use crate::wire::CopyState;
 
 /// The task that reads.
 pub(super) struct Reader {
@@ -46,18 +46,27 @@ impl Reader {
             return Ok(Some(()));
         }
         let snapshot = scan.expected.snapshot();
-        let session = snapshot.session(scan.connector.pool(), &self.reading.request.scope, must);
+        let scope = &self.reading.request.scope;
+        let name = format!("meesh/{}", scope.id());
+        let settings = [("application_name", name.as_str())];
+        // The others may have read all of it before there is a session for this stream.
+        let session = async {
+            tokio::select! {
+                lease = snapshot.session(scan.connector.pool(), scope, must, &settings) => lease,
+                () = access.pieces.exhausted() => Ok(None),
+            }
+        };
         let Some(lease) = self.wanted(session).await? else { return Ok(None) };
         scan.expected.served();
         let Some(mut lease) = lease else { return Ok(Some(())) };
-        let done = self.read_pieces(access, &mut lease).await;
+        let done = self.read_pieces(access, &mut lease, &settings).await;
         if done.as_ref().is_ok_and(Option::is_some) {
             snapshot.give_back(lease);
         }
         done
     }
 
-    async fn read_pieces(&self, access: &Access, lease: &mut Lease) -> Result<Option<()>> {
+    async fn read_pieces(&self, access: &Access, lease: &mut Lease, settings: &[(&str, &str)]) -> Result<Option<()>> {
         let scan = &self.reading.scan;
         let request = &self.reading.request;
         let place = Arc::clone(&scan.place);
@@ -69,7 +78,8 @@ impl Reader {
             self.progress.units_total.fetch_add(1, Relaxed);
             let text = access.select.finish(&scan.types(), piece.as_deref());
             let (text, _) = text.map_err(|reason| not_printed(scan, reason))?;
-            if self.wanted(self.start(lease, &text, first)).await?.is_none() {
+            let prelude = if first { Some(self.prelude(lease, settings)) } else { None };
+            if self.wanted(self.start(lease, prelude, &text)).await?.is_none() {
                 return Ok(None);
             }
             first = false;
@@ -90,19 +100,14 @@ impl Reader {
         self.send(&mut decoder).await
     }
 
-    /// Begins the COPY of a piece, and first, if it is the stream's `first`, what must go before it.
-    async fn start(&self, lease: &mut Lease, select: &str, first: bool) -> Result<()> {
-        let alone = matches!(lease.begin, Begin::Alone);
-        let exports = matches!(lease.begin, Begin::Export(_));
-        let imports = matches!(lease.begin, Begin::Import(_));
-        let prelude = if first { Some(self.prelude(lease, exports)) } else { None };
+    /// Begins the COPY of a piece; what must go before a stream's first is its `prelude`.
+    async fn start(&self, lease: &mut Lease, prelude: Option<String>, select: &str) -> Result<()> {
         // Whoever reads alone reads one piece, and needs no further word with the server.
-        let commit = if alone { "; COMMIT" } else { "" };
+        let commit = if matches!(lease.begin, Begin::Alone) { "; COMMIT" } else { "" };
+        let exports = matches!(lease.begin, Begin::Export(_));
         let copy = format!("COPY ({select}) TO STDOUT (FORMAT BINARY){commit}");
-        let started = lease.session.start_copy_out(prelude.as_deref(), &copy).await;
-        let rows =
-            started.map_err(|error| if imports { snapshot_gone(lease.session.place(), error) } else { error })?;
-        if first {
+        let rows = lease.session.start_copy_out(prelude.as_deref(), &copy).await?;
+        if prelude.is_some() {
             let mut values = rows.into_iter().next_back().unwrap_or_default();
             let exported = if exports { values.pop().flatten() } else { None };
             lease.begun(self.reading.scan.expected.snapshot(), exported);
@@ -115,13 +120,12 @@ impl Reader {
     ///
     /// A table that is being altered is waited for by the first statement that names it; only those after
     /// it see what it has become.
-    fn prelude(&self, lease: &Lease, exports: bool) -> String {
-        let name = format!("meesh/{}", self.reading.request.scope.id());
-        let begin = lease.begin.sql().map(|begin| lease.session.prelude(&begin, &[("application_name", &name)]));
+    fn prelude(&self, lease: &Lease, settings: &[(&str, &str)]) -> String {
+        let begin = lease.begin.sql().map(|begin| lease.session.prelude(begin, settings));
         let relations = self.reading.scan.relations();
         let locks = relations.iter().map(|relation| format!("SELECT FROM {} WHERE FALSE", relation.quoted_name()));
         let mut values: Vec<String> = relations.iter().map(|relation| relation.types_now()).collect();
-        if exports {
+        if matches!(lease.begin, Begin::Export(_)) {
             values.push("pg_catalog.pg_export_snapshot()".to_owned());
         }
         let ask = format!("SELECT {}", values.join(", "));
@@ -186,12 +190,4 @@ impl Reader {
         }
         error
     }
-}
-
-/// The error of a session that cannot import the query's snapshot: the one that exported it has ended.
-fn snapshot_gone(place: &Place, error: Error) -> Error {
-    if error.kind() == ErrorKind::SourceUnavailable || !error.message().contains("snapshot") {
-        return error;
-    }
-    place.unavailable("ended the transaction that the query reads in").with_cause(error).passing()
 }

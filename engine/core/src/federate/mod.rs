@@ -18,5 +18,5 @@ mod keys;
 mod planner;
 mod swell;
 
-pub(crate) use keys::AwaitedKeys;
+pub(crate) use keys::JoinKeys;
 pub(crate) use planner::{FederatedPlanner, PushdownSwitch};

@@ -71,6 +71,8 @@ fn top_join(plan: &LogicalPlan) -> Option<&Join> {
         LogicalPlan::Projection(projection) => top_join(&projection.input),
         LogicalPlan::SubqueryAlias(alias) => top_join(&alias.input),
         LogicalPlan::Filter(filter) => top_join(&filter.input),
+        // It keeps every row.
+        LogicalPlan::Window(window) => top_join(&window.input),
         LogicalPlan::Join(join) => match join.join_type {
             JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => Some(join),
             JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => top_join(&join.left),
@@ -82,15 +84,10 @@ fn top_join(plan: &LogicalPlan) -> Option<&Join> {
 
 async fn swells(fragment: &LogicalPlan, connector: &Arc<dyn Connector>, scope: &QueryScope) -> Result<bool> {
     let (Some(join), Some(pushdown)) = (top_join(fragment), connector.pushdown()) else { return Ok(false) };
-    let mut bytes = [0.0; 3];
-    for (bytes, plan) in bytes.iter_mut().zip([fragment, &join.left, &join.right]) {
-        match pushdown.estimate(plan, scope).await.map_err(into_datafusion)? {
-            Some(estimate) => *bytes = estimate.bytes,
-            None => return Ok(false),
-        }
-    }
-    let [result, left, right] = bytes;
-    Ok(result > SMALL_BYTES && result > (left + right) * RATIO_MAX)
+    let estimate = async |plan| pushdown.estimate(plan, scope).await.map_err(into_datafusion);
+    let estimates = futures::try_join!(estimate(fragment), estimate(&join.left), estimate(&join.right))?;
+    let (Some(result), Some(left), Some(right)) = estimates else { return Ok(false) };
+    Ok(result.bytes > SMALL_BYTES && result.bytes > (left.bytes + right.bytes) * RATIO_MAX)
 }
 
 /// The fragment's nodes down to its topmost join, over fragments for the join's sides.

@@ -91,6 +91,8 @@ pub(crate) fn run(run: Run, planned: PlannedQuery) -> BoxStream<'static, Result<
                     }
                 }
             }
+            // The scope is let go with this stream, before anybody sees its end.
+            record.keep_sources();
             return;
         }
     };

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
-use datafusion::logical_expr::{Operator, ScalarUDF};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::{Expr, Operator, ScalarUDF};
 
 use super::definition::{Definition, function};
 
@@ -35,6 +36,42 @@ const GREATER_OR_EQUAL: Definition = definition("$float_greater_or_equal", |arra
 /// Infinity and NaN, which SQL has no literals for.
 pub(super) const INFINITY: Definition = constant("infinity", |_, _| value(f64::INFINITY));
 pub(super) const NAN: Definition = constant("nan", |_, _| value(f64::NAN));
+
+/// `$canonical(float)`: the same value in the one bit pattern that stands for it, so that equal values are
+/// equal bits: 0 for -0, one NaN for all.
+pub(super) const CANONICAL: Definition = Definition {
+    name: "$canonical",
+    accepts: |types| match types {
+        [float @ (DataType::Float32 | DataType::Float64)] => Some(vec![float.clone()]),
+        _ => None,
+    },
+    returns: |types| types.first().cloned().unwrap_or(DataType::Float64),
+    body: |arrays, _| {
+        let [array] = arrays else { return value(f64::NAN) };
+        Ok(match array.data_type() {
+            DataType::Float32 => Arc::new(
+                array
+                    .as_primitive::<Float32Type>()
+                    .unary::<_, Float32Type>(|value| if value.is_nan() { f32::NAN } else { value + 0.0 }),
+            ) as ArrayRef,
+            _ => Arc::new(
+                cast(array, &DataType::Float64)?
+                    .as_primitive::<Float64Type>()
+                    .unary::<_, Float64Type>(|value| if value.is_nan() { f64::NAN } else { value + 0.0 }),
+            ),
+        })
+    },
+};
+
+/// A call of [`CANONICAL`].
+pub fn canonical(float: Expr) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(function(&CANONICAL), vec![float]))
+}
+
+/// Whether it is one.
+pub fn is_canonical(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(call) if call.func.name() == CANONICAL.name)
+}
 
 type Body = fn(&[ArrayRef], &ConfigOptions) -> Result<ArrayRef>;
 

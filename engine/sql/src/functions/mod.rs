@@ -22,6 +22,7 @@ pub(crate) use casts::{Conversion, conversion, refusal, trino_cast};
 pub(crate) use definition::external;
 use definition::{Definition, function};
 pub(crate) use floats::comparison as float_comparison;
+pub use floats::{canonical, is_canonical};
 pub(crate) use strings::fitted;
 
 /// The functions that are a row of their own.

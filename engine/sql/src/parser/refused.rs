@@ -69,7 +69,6 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["SHOW", "CREATE", "MATERIALIZED", "VIEW"], "SHOW CREATE MATERIALIZED VIEW"),
     (&["SHOW", "CREATE", "SCHEMA"], "SHOW CREATE SCHEMA"),
     (&["SHOW", "CREATE", "FUNCTION"], "SHOW CREATE FUNCTION"),
-    (&["SHOW", "STATS"], "SHOW STATS"),
     (&["SHOW", "GRANTS"], "SHOW GRANTS"),
     (&["SHOW", "ROLES"], "SHOW ROLES"),
     (&["SHOW", "CURRENT", "ROLES"], "SHOW CURRENT ROLES"),

@@ -47,12 +47,21 @@ const PUSHED: &[&str] = &[
     "name IS NOT DISTINCT FROM 'a'", "cast(n AS bigint) = id", "cast(id AS decimal(20,0)) < bare",
     "cast(at AS date) = day", "cast(atz AS date) > day", "cast(n AS varchar) = '2'",
     "arrow_cast(day, 'Timestamp(Microsecond, None)') < at", "day + interval '1' month > date '1980-01-31'", "1 = 2",
-    "n = NULL",
+    "n = NULL", "substr(name, 1, 1) = 'a'", "substr(name, 2) < 'b'", "substr(code, 2, 0) = ''", "character_length(name) = 2",
+    "name || cc = 'aB'", "name || 'x' LIKE 'Ä%'", "cc || name > 'a'",
 ];
 
 /// Conditions that stay local: the answers would differ, or might.
-const LOCAL: &[&str] =
-    &["f8 = 0.0", "lower(name) = 'a'", "name ILIKE 'A'", "name ~ 'a.*b|c'", "f4 < f8", "id / s = 2", "n / s = 1"];
+const LOCAL: &[&str] = &[
+    "f8 = 0.0",
+    "lower(name) = 'a'",
+    "name ILIKE 'A'",
+    "name ~ 'a.*b|c'",
+    "f4 < f8",
+    "id / s = 2",
+    "n / s = 1",
+    "substr(name, -1) = 'a'",
+];
 
 /// Whole queries that are pushed as they are: joins, groups, sets and first rows.
 #[rustfmt::skip]

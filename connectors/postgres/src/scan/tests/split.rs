@@ -10,15 +10,14 @@ use super::*;
 /// A table of two columns; [`fill`] makes rows of which four fill a page.
 fn wide_table(name: &str, declaration: &str) {
     shared_server().psql(&format!(
-        "CREATE TABLE public.{name} (id int, filler text) {declaration}; GRANT SELECT ON public.{name} TO PUBLIC"
+        "CREATE TABLE public.{name} (id int, filler text) {declaration}; GRANT SELECT ON public.{name} TO PUBLIC; \
+         ALTER TABLE public.{name} ALTER filler SET STORAGE PLAIN"
     ));
 }
 
 fn fill(name: &str, from: i32, to: i32) {
-    shared_server().psql(&format!(
-        "ALTER TABLE public.{name} ALTER filler SET STORAGE PLAIN; \
-         INSERT INTO public.{name} SELECT i, repeat('x', 2000) FROM generate_series({from}, {to}) i"
-    ));
+    shared_server()
+        .psql(&format!("INSERT INTO public.{name} SELECT i, repeat('x', 2000) FROM generate_series({from}, {to}) i"));
 }
 
 async fn ids(connector: &PostgresConnector, name: &str, streams_max: usize) -> (usize, Vec<i32>) {

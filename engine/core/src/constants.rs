@@ -1,0 +1,207 @@
+//! What DataFusion takes for a constant and is none.
+//!
+//! - A column of the side that an outer join fills with NULLs: below the join a filter `c = 'A'` makes it
+//!   constant, above it is 'A' or NULL. DataFusion leaves the sort by it out.
+//! - A condition on a constant column: pushed through the projection that makes the constant it has no
+//!   columns left, and is pushed below an aggregation without groups, which makes a row of none.
+//! - The number of distinct values of a literal NULL, which its statistics say is one.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{JoinSide, JoinType, Result, ScalarValue};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
+};
+use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
+use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties, Statistics,
+    replace_children_if_necessary,
+};
+
+/// The value that a column of a plan's has in every row, if the plan says so.
+pub(crate) fn constant(plan: &LogicalPlan, column: usize) -> Option<ScalarValue> {
+    match plan {
+        LogicalPlan::Projection(projection) => value_of(projection.expr.get(column)?, &projection.input),
+        LogicalPlan::SubqueryAlias(alias) => constant(&alias.input, column),
+        LogicalPlan::Filter(filter) => constant(&filter.input, column),
+        LogicalPlan::Sort(sort) => constant(&sort.input, column),
+        LogicalPlan::Limit(limit) => constant(&limit.input, column),
+        LogicalPlan::Distinct(distinct) => constant(distinct.input(), column),
+        LogicalPlan::Aggregate(aggregate) => value_of(aggregate.group_expr.get(column)?, &aggregate.input),
+        LogicalPlan::Window(window) if column < window.input.schema().fields().len() => constant(&window.input, column),
+        LogicalPlan::Join(join) => {
+            let left = join.left.schema().fields().len();
+            match join.join_type {
+                JoinType::Inner if column < left => constant(&join.left, column),
+                JoinType::Inner => constant(&join.right, column - left),
+                JoinType::Left if column < left => constant(&join.left, column),
+                JoinType::Right if column >= left => constant(&join.right, column - left),
+                JoinType::LeftSemi | JoinType::LeftAnti => constant(&join.left, column),
+                JoinType::RightSemi | JoinType::RightAnti => constant(&join.right, column),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn value_of(expr: &Expr, input: &LogicalPlan) -> Option<ScalarValue> {
+    match expr {
+        Expr::Alias(alias) => value_of(&alias.expr, input),
+        Expr::Literal(value, _) => Some(value.clone()),
+        Expr::Column(column) => constant(input, input.schema().maybe_index_of_column(column)?),
+        _ => None,
+    }
+}
+
+/// Keeps what is constant below the side that an outer join fills from being taken for constant above.
+#[derive(Debug)]
+pub(crate) struct FilledSides;
+
+impl PhysicalOptimizerRule for FilledSides {
+    fn name(&self) -> &str {
+        "filled_sides"
+    }
+
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        let wrapped = plan.transform_up(|plan| {
+            let Some(join_type) = join_type(&plan) else { return Ok(Transformed::no(plan)) };
+            let filled = |side: JoinSide| match side {
+                JoinSide::Left => matches!(join_type, JoinType::Right | JoinType::Full),
+                _ => matches!(join_type, JoinType::Left | JoinType::Full),
+            };
+            let children = plan.children().into_iter().zip([JoinSide::Left, JoinSide::Right]);
+            let children: Vec<Arc<dyn ExecutionPlan>> = children
+                .map(|(child, side)| match filled(side) && !child.equivalence_properties().constants().is_empty() {
+                    true => Arc::new(FilledSideExec::new(Arc::clone(child))) as Arc<dyn ExecutionPlan>,
+                    false => Arc::clone(child),
+                })
+                .collect();
+            Ok(Transformed::yes(replace_children_if_necessary(plan, children)?))
+        });
+        Ok(wrapped?.data)
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+fn join_type(plan: &Arc<dyn ExecutionPlan>) -> Option<JoinType> {
+    let hash = plan.downcast_ref::<HashJoinExec>().map(|join| *join.join_type());
+    let merge = plan.downcast_ref::<SortMergeJoinExec>().map(SortMergeJoinExec::join_type);
+    let nested = plan.downcast_ref::<NestedLoopJoinExec>().map(|join| *join.join_type());
+    hash.or(merge).or(nested)
+}
+
+/// Passes its input on, and says nothing of the values.
+#[derive(Debug)]
+struct FilledSideExec {
+    input: Arc<dyn ExecutionPlan>,
+    properties: Arc<PlanProperties>,
+}
+
+impl FilledSideExec {
+    fn new(input: Arc<dyn ExecutionPlan>) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(input.schema()),
+            input.output_partitioning().clone(),
+            input.pipeline_behavior(),
+            input.boundedness(),
+        );
+        Self { input, properties: Arc::new(properties) }
+    }
+}
+
+impl DisplayAs for FilledSideExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FilledSideExec")
+    }
+}
+
+impl ExecutionPlan for FilledSideExec {
+    fn name(&self) -> &str {
+        "FilledSideExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        let input = children.pop().unwrap_or_else(|| Arc::clone(&self.input));
+        Ok(Arc::new(Self::new(input)))
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        self.input.execute(partition, context)
+    }
+
+    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
+        vec![ChildStats::At(partition)]
+    }
+
+    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], _: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        Ok(inputs.first().cloned().unwrap_or_else(|| Arc::new(Statistics::new_unknown(&self.schema()))))
+    }
+
+    fn gather_filters_for_pushdown(
+        &self,
+        _: FilterPushdownPhase,
+        parent_filters: Vec<Arc<dyn PhysicalExpr>>,
+        _: &ConfigOptions,
+    ) -> Result<FilterDescription> {
+        FilterDescription::from_children(parent_filters, &self.children())
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        _: FilterPushdownPhase,
+        result: ChildPushdownResult,
+        _: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        Ok(FilterPushdownPropagation::if_all(result))
+    }
+}
+
+/// A rule that leaves plans alone which count distinct values.
+#[derive(Debug)]
+pub(crate) struct NotOfDistinct(pub(crate) Arc<dyn PhysicalOptimizerRule + Send + Sync>);
+
+impl PhysicalOptimizerRule for NotOfDistinct {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        let counts = plan.exists(|node| {
+            let aggregate = node.downcast_ref::<AggregateExec>();
+            Ok(aggregate.is_some_and(|aggregate| aggregate.aggr_expr().iter().any(|call| call.is_distinct())))
+        })?;
+        if counts { Ok(plan) } else { self.0.optimize(plan, config) }
+    }
+
+    fn schema_check(&self) -> bool {
+        self.0.schema_check()
+    }
+}
