@@ -1,7 +1,8 @@
 //! What a connector is.
 //!
 //! A connector answers four questions: what is there ([`Connector::schemas`] …), what can you take
-//! ([`Pushdown`]), give me the rows ([`SourceScan`]), how are you ([`Connector::probe`]); and at the
+//! ([`Pushdown`]), give me the rows ([`SourceScan`]), how are you ([`Connector::probe`]); one that can be
+//! written to answers a fifth ([`Writes`]); and at the
 //! start, what do you need ([`ConnectorFactory::keys`]). It never names a door, and the engine never
 //! names a connector: both speak in the types of this crate. No I/O happens here.
 
@@ -12,6 +13,7 @@ mod exec;
 mod pushdown;
 mod table;
 mod words;
+mod write;
 
 pub use catalog::{ColumnInfo, Health, TableDescription, TableInfo, TableKind};
 pub use connector::{CheckStep, Connector, ConnectorFactory};
@@ -20,5 +22,6 @@ pub use exec::{SourceScanExec, query_scope};
 pub use pushdown::{Estimate, PlannedFragment, Pushdown, SourceScan, Verdict};
 pub use table::{SourceTable, source_table};
 pub use words::in_sql_words;
+pub use write::{Into, RowAction, RowStream, Rows, SourceWrite, TargetColumn, Write, WriteTarget, Writes};
 
 pub use meesh_base as base;

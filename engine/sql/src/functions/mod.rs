@@ -19,7 +19,7 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 pub(crate) use arithmetic::{Operation, arithmetic, negate, operand_types};
 pub(crate) use casts::{Conversion, conversion, refusal, trino_cast};
-pub(crate) use definition::external;
+pub(crate) use definition::{external, is_text};
 use definition::{Definition, function};
 pub(crate) use floats::comparison as float_comparison;
 pub(crate) use strings::fitted;

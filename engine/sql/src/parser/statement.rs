@@ -7,10 +7,14 @@ use crate::lexer::Kind;
 use crate::statement::{ExplainFormat, ExplainKind, Literal, Statement, TableName};
 
 const STATEMENTS: &str =
-    "'CALL', 'DESC', 'DESCRIBE', 'EXPLAIN', 'KILL', 'RESET', 'SET', 'SHOW', 'USE', 'WITH', <query>";
+    "'ALTER', 'CALL', 'COMMENT', 'CREATE', 'DELETE', 'DESC', 'DESCRIBE', 'DROP', 'EXPLAIN', 'INSERT', 'KILL', 'MERGE', \
+     'RESET', 'SET', 'SHOW', 'TRUNCATE', 'UPDATE', 'USE', 'WITH', <query>";
 
 impl Parser<'_> {
     pub(super) fn statement(&mut self) -> Result<Statement> {
+        if let Some(statement) = self.write_statement()? {
+            return Ok(statement);
+        }
         if let Some(refusal) = self.refused_statement() {
             return Err(refusal);
         }
