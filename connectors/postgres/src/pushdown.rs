@@ -16,6 +16,7 @@ mod join;
 pub(crate) mod literal;
 mod print;
 mod select;
+mod statement;
 mod term;
 mod whitelist;
 mod window;
@@ -32,6 +33,7 @@ use meesh_connector_spi::{Estimate, PlannedFragment, Pushdown, Verdict};
 use crate::catalog::Relation;
 use crate::connector::PostgresConnector;
 use crate::scan::PgScan;
+pub(crate) use statement::select_text;
 
 #[async_trait]
 impl Pushdown for PostgresConnector {

@@ -79,7 +79,8 @@ pub trait Connector: Debug + Send + Sync {
     /// `Unsupported` where the source has no such language; `InvalidQuery` in the source's words for a
     /// text that is no query.
     async fn query(&self, _text: &str) -> Result<Arc<dyn TableProvider>> {
-        Err(Error::unsupported(format!("a {} catalog has no queries of its own", self.kind())).with_code("NOT_SUPPORTED"))
+        Err(Error::unsupported(format!("a {} catalog has no queries of its own", self.kind()))
+            .with_code("NOT_SUPPORTED"))
     }
 
     /// One cheap round trip, for readiness and pages.

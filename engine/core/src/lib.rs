@@ -20,6 +20,7 @@ mod query;
 mod session;
 #[cfg(test)]
 mod tests;
+mod write;
 
 pub use catalog::{CatalogState, Catalogs, MetadataFilter, SchemaEntry, TableEntry};
 pub use engine::{Engine, EngineConfig, Prepared, StatementKind, runtime};

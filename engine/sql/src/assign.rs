@@ -147,9 +147,7 @@ fn sql_type(data_type: &DataType) -> Option<SqlType> {
         T::Int64 | T::UInt32 => SqlType::BigInt(None),
         T::Float32 => SqlType::Real,
         T::Float64 => SqlType::Double(ExactNumberInfo::None),
-        T::Decimal128(p, s) => {
-            SqlType::Decimal(ExactNumberInfo::PrecisionAndScale(u64::from(*p), i64::from(*s)))
-        }
+        T::Decimal128(p, s) => SqlType::Decimal(ExactNumberInfo::PrecisionAndScale(u64::from(*p), i64::from(*s))),
         text if is_text(text) && !text.is_null() => SqlType::Varchar(None),
         binary if is_binary(binary) => SqlType::Bytea,
         T::Date32 => SqlType::Date,

@@ -17,7 +17,7 @@ use crate::wire::QueryResult;
 const ROW_OVERHEAD_BYTES: u64 = 28;
 
 /// A table, view or the like, with everything that planning a scan of it needs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Relation {
     /// The schema's name as the server has it.
     pub(crate) schema: String,
@@ -40,7 +40,7 @@ pub(crate) struct Relation {
 }
 
 /// A column of a relation.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct RemoteColumn {
     /// Its name as the server has it.
     pub(crate) name: String,

@@ -16,5 +16,7 @@ mod cut;
 mod fragment;
 mod planner;
 mod swell;
+mod whole;
 
 pub(crate) use planner::{FederatedPlanner, PushdownOff};
+pub(crate) use whole::whole;

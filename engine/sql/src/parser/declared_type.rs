@@ -76,7 +76,9 @@ impl Parser<'_> {
                     let known = PLAIN.iter().flat_map(|(names, _)| names.iter().copied());
                     match meesh_base::nearest(name, known).first() {
                         Some(near) => error.with_hint(format!("did you mean {near}?")),
-                        None => error.with_hint("CALL catalog.system.execute(query => 'CREATE TABLE …') knows the source's own types"),
+                        None => error.with_hint(
+                            "CALL catalog.system.execute(query => 'CREATE TABLE …') knows the source's own types",
+                        ),
                     }
                     .with_position(token.position())
                 })

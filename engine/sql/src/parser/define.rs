@@ -67,14 +67,16 @@ impl Parser<'_> {
         let if_not_exists = self.eat_words(&["IF", "NOT", "EXISTS"]);
         let table = self.table_name()?;
         // Names alone are those of a query's columns.
-        let names_only = self.is_symbol("(")
-            && self.is_name_at(1)
-            && (self.is_symbol_at(2, ",") || self.is_symbol_at(2, ")"));
+        let names_only =
+            self.is_symbol("(") && self.is_name_at(1) && (self.is_symbol_at(2, ",") || self.is_symbol_at(2, ")"));
         if self.is_symbol("(") && !names_only {
             let columns = self.new_columns()?;
             let comment = self.optional_comment()?;
             self.refuse_properties("table")?;
-            return Ok(Write::Define { table, definition: Definition::CreateTable { columns, comment, if_not_exists } });
+            return Ok(Write::Define {
+                table,
+                definition: Definition::CreateTable { columns, comment, if_not_exists },
+            });
         }
         let columns = if names_only { Some(self.column_names()?) } else { None };
         let comment = self.optional_comment()?;
@@ -195,8 +197,7 @@ impl Parser<'_> {
             if !parts.is_empty() {
                 return Err(self.syntax_error(&token, "too many parts in a column's name"));
             }
-            let table =
-                crate::statement::TableName { catalog, schema, table, position: Some(token.position()) };
+            let table = crate::statement::TableName { catalog, schema, table, position: Some(token.position()) };
             let comment = self.is_comment()?;
             return Ok(Write::Define { table, definition: Definition::CommentColumn { column, comment } });
         }
@@ -206,8 +207,7 @@ impl Parser<'_> {
         }
         let table = self.table_name()?;
         let comment = self.is_comment()?;
-        let definition =
-            if is_view { Definition::CommentView(comment) } else { Definition::CommentTable(comment) };
+        let definition = if is_view { Definition::CommentView(comment) } else { Definition::CommentTable(comment) };
         Ok(Write::Define { table, definition })
     }
 

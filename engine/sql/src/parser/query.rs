@@ -8,10 +8,10 @@ use datafusion::sql::sqlparser::ast::{
 };
 use meesh_base::Result;
 
+use super::Parser;
 use super::literal::plain_number;
 use super::scope::Cte;
 use super::select::Renamed;
-use super::Parser;
 use crate::balance;
 use crate::labels::OutputColumn;
 use crate::lexer::Kind;

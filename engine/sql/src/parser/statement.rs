@@ -6,8 +6,7 @@ use super::Parser;
 use crate::lexer::Kind;
 use crate::statement::{ExplainFormat, ExplainKind, Literal, Statement, TableName};
 
-const STATEMENTS: &str =
-    "'ALTER', 'CALL', 'COMMENT', 'CREATE', 'DELETE', 'DESC', 'DESCRIBE', 'DROP', 'EXPLAIN', 'INSERT', 'KILL', 'MERGE', \
+const STATEMENTS: &str = "'ALTER', 'CALL', 'COMMENT', 'CREATE', 'DELETE', 'DESC', 'DESCRIBE', 'DROP', 'EXPLAIN', 'INSERT', 'KILL', 'MERGE', \
      'RESET', 'SET', 'SHOW', 'TRUNCATE', 'UPDATE', 'USE', 'WITH', <query>";
 
 impl Parser<'_> {

@@ -145,12 +145,11 @@ impl Parser<'_> {
         let mut seen = std::collections::HashSet::new();
         match columns.iter().find(|column| !seen.insert(&column.name)) {
             None => Ok(()),
-            Some(twice) => Err(meesh_base::Error::invalid_query(format!(
-                "column {:?} is specified more than once",
-                twice.name
-            ))
-            .with_position(twice.position)
-            .with_code("DUPLICATE_COLUMN_NAME")),
+            Some(twice) => {
+                Err(meesh_base::Error::invalid_query(format!("column {:?} is specified more than once", twice.name))
+                    .with_position(twice.position)
+                    .with_code("DUPLICATE_COLUMN_NAME"))
+            }
         }
     }
 
