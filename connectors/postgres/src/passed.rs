@@ -140,8 +140,7 @@ impl TableProvider for Passed {
         let (list, decoders): (Vec<String>, Vec<Decoder>) = columns.cloned().unzip();
         let names: Vec<String> = (0..self.columns.len()).map(|index| format!("c{index}")).collect();
         let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
-        let select =
-            format!("SELECT {} FROM (\n{}\n) AS q({}){limit}", list.join(", "), self.text, names.join(", "));
+        let select = format!("SELECT {} FROM (\n{}\n) AS q({}){limit}", list.join(", "), self.text, names.join(", "));
         let scan = PassedScan { connector: self.connector.clone(), select: select.into(), decoders, schema };
         Ok(Arc::new(SourceScanExec::new(Arc::new(scan))))
     }

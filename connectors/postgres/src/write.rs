@@ -16,8 +16,6 @@ mod load;
 mod session;
 mod statement;
 mod target;
-#[cfg(test)]
-mod tests;
 
 use std::fmt;
 use std::sync::Arc;

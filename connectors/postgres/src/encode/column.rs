@@ -225,7 +225,12 @@ fn without_zero(text: &[u8]) -> Result<&[u8], Fault> {
 
 /// An array of one dimension (`array_send`): dimensions, whether it holds NULLs, element type, length and
 /// lower bound; then the elements. An empty one has no dimension.
-fn list(range: std::ops::Range<usize>, element_oid: u32, elements: &Values<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+fn list(
+    range: std::ops::Range<usize>,
+    element_oid: u32,
+    elements: &Values<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     let count = i32::try_from(range.len()).map_err(|_| Fault::TooLarge)?;

@@ -31,16 +31,12 @@ impl Fault {
                 "leave such rows out, or replace the value",
                 "NUMERIC_VALUE_OUT_OF_RANGE",
             ),
-            Self::NotUuid => (
-                "text is no UUID",
-                "it has 32 hexadecimal digits, with or without hyphens",
-                "INVALID_CAST_ARGUMENT",
-            ),
-            Self::Nanoseconds => (
-                "interval has nanoseconds",
-                "PostgreSQL keeps microseconds: round it",
-                "NUMERIC_VALUE_OUT_OF_RANGE",
-            ),
+            Self::NotUuid => {
+                ("text is no UUID", "it has 32 hexadecimal digits, with or without hyphens", "INVALID_CAST_ARGUMENT")
+            }
+            Self::Nanoseconds => {
+                ("interval has nanoseconds", "PostgreSQL keeps microseconds: round it", "NUMERIC_VALUE_OUT_OF_RANGE")
+            }
             Self::TooLarge => ("value is larger than 1 GB", "store it elsewhere", "NUMERIC_VALUE_OUT_OF_RANGE"),
         };
         Error::invalid_query(format!("{place}: column {column:?}: {what}")).with_hint(hint).with_code(code)

@@ -83,7 +83,12 @@ pub(super) async fn exact_schema(connector: &PostgresConnector, schema: &str) ->
 }
 
 /// `CREATE TABLE` with its comments.
-pub(super) fn create_table(name: &str, columns: &[NewColumn], comment: Option<&str>, if_not_exists: bool) -> Vec<String> {
+pub(super) fn create_table(
+    name: &str,
+    columns: &[NewColumn],
+    comment: Option<&str>,
+    if_not_exists: bool,
+) -> Vec<String> {
     let exists = if if_not_exists { "IF NOT EXISTS " } else { "" };
     let mut statements = vec![format!("CREATE TABLE {exists}{name} {}", list(columns.iter().map(column)))];
     statements.extend(comment.map(|comment| comment_on("TABLE", name, Some(comment))));
@@ -166,11 +171,7 @@ pub(super) async fn define(
     Ok(Defined(statements))
 }
 
-async fn find(
-    connector: &PostgresConnector,
-    schema: &str,
-    table: &str,
-) -> Result<Option<std::sync::Arc<Relation>>> {
+async fn find(connector: &PostgresConnector, schema: &str, table: &str) -> Result<Option<std::sync::Arc<Relation>>> {
     connector.tables_known().refresh(Some(schema), Some(table));
     connector.tables_known().relation(schema, table).await
 }
@@ -222,11 +223,8 @@ async fn table_definition(
                 return Ok(vec![renamed]);
             };
             let schema = exact_schema(connector, &schema).await?;
-            let moved = format!(
-                "ALTER TABLE {} SET SCHEMA {}",
-                qualified(&relation.schema, &table),
-                quote_identifier(&schema)
-            );
+            let moved =
+                format!("ALTER TABLE {} SET SCHEMA {}", qualified(&relation.schema, &table), quote_identifier(&schema));
             return Ok(vec![renamed, moved]);
         }
         Definition::AddColumn { column: added, if_not_exists, .. } => {

@@ -197,9 +197,10 @@ fn addressed(connector: &PostgresConnector, relation: &Arc<Relation>) -> Option<
     columns.push(system(PART, DataType::UInt32, None, Decoder::UInt32, Form::Plain));
     let relation = Arc::new(Relation { columns, ..relation.as_ref().clone() });
     let mut provider = connector.provider(Arc::clone(&relation));
-    let fields = relation.columns.iter().map(|column| {
-        Field::new(&column.name, column.column_type.arrow.clone(), column.nullable)
-    });
+    let fields = relation
+        .columns
+        .iter()
+        .map(|column| Field::new(&column.name, column.column_type.arrow.clone(), column.nullable));
     provider.columns = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     Some(Arc::new(provider))
 }
