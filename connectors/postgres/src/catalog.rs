@@ -16,7 +16,7 @@ use crate::pool::Pool;
 use crate::wire::{QueryResult, READ_ONLY};
 use cache::Cache;
 use queries::Which;
-pub(crate) use relation::{Relation, RemoteColumn};
+pub(crate) use relation::{ColumnValues, Relation, RemoteColumn};
 
 /// Above this many relations a schema is not described as a whole.
 const SCHEMA_RELATIONS_MAX: usize = 2_000;
@@ -28,6 +28,15 @@ const ESTIMATE_LIFETIME: Duration = Duration::from_secs(60);
 
 /// How long the server may take to answer about itself.
 const PATIENCE: &[(&str, &str)] = &[("lock_timeout", "3s"), ("statement_timeout", "20s")];
+
+/// What the server's planner makes of a SELECT.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct RemotePlan {
+    /// How much it yields.
+    pub(crate) estimate: Estimate,
+    /// Whether rows are found by an index.
+    pub(crate) by_index: bool,
+}
 
 type Relations = Arc<Vec<Arc<Relation>>>;
 /// The relations of one schema by their folded names.
@@ -46,7 +55,7 @@ pub(crate) struct Catalog {
     /// By the schema's exact name.
     whole_schemas: Cache<String, SchemaRelations>,
     /// By the SELECT.
-    estimates: Cache<String, Option<Estimate>>,
+    estimates: Cache<String, Option<RemotePlan>>,
 }
 
 impl Catalog {
@@ -121,8 +130,8 @@ impl Catalog {
         self.relations.forget(|(in_schema, name)| fits(&schema, in_schema) && fits(&table, name));
     }
 
-    /// How much a SELECT would yield, by the server's own planner; `None` if it would not say.
-    pub(crate) async fn estimate(&self, select: String) -> Result<Option<Estimate>> {
+    /// What the server's own planner makes of a SELECT; `None` if it would not say.
+    pub(crate) async fn estimate(&self, select: String) -> Result<Option<RemotePlan>> {
         let ask = async {
             match self.ask(|_| format!("EXPLAIN (FORMAT JSON) {select}")).await {
                 Ok(answers) => Ok(estimated(&answers)),
@@ -227,13 +236,21 @@ impl Catalog {
 }
 
 /// What the plan's topmost node says.
-fn estimated(answers: &[QueryResult]) -> Option<Estimate> {
+fn estimated(answers: &[QueryResult]) -> Option<RemotePlan> {
     let lines = answers.first()?.rows.iter().filter_map(|row| row.first().cloned().flatten());
     let plan: serde_json::Value = serde_json::from_str(&lines.collect::<Vec<_>>().join("\n")).ok()?;
     let node = plan.get(0)?.get("Plan")?;
     let (rows, width) = (node.get("Plan Rows")?.as_f64()?, node.get("Plan Width")?.as_f64()?);
     // Each value has its length in front, each row the number of its values.
-    Some(Estimate { rows, bytes: rows * (width + 8.0) })
+    let estimate = Estimate { rows, bytes: rows * (width + 8.0) };
+    Some(RemotePlan { estimate, by_index: uses_index(node) })
+}
+
+/// Whether a plan finds rows by an index somewhere.
+fn uses_index(node: &serde_json::Value) -> bool {
+    let kind = node.get("Node Type").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let below = node.get("Plans").and_then(serde_json::Value::as_array);
+    kind.contains("Index") || below.is_some_and(|plans| plans.iter().any(uses_index))
 }
 
 /// A name without regard to case.

@@ -25,6 +25,8 @@ pub(crate) struct PostgresConfig {
     pub(crate) pool: PoolSettings,
     /// What becomes of `numeric` columns that have no exact decimal type.
     pub(crate) numeric: NumericMapping,
+    /// How long a scan waits for the keys of joins above it; `None`: they are not used.
+    pub(crate) keys_patience: Option<Duration>,
     /// How long metadata is remembered; zero: not at all.
     pub(crate) metadata_cache_ttl: Duration,
     /// Whether `pg_catalog` is listed among the schemas.
@@ -90,6 +92,9 @@ impl PostgresConfig {
                 idle_lifetime: values.duration(&keys::CONNECTION_IDLE).unwrap_or(Duration::from_secs(300)),
             },
             numeric: numeric_mapping(values)?,
+            keys_patience: values
+                .bool(&keys::DYNAMIC_FILTERING)
+                .then(|| values.duration(&keys::DYNAMIC_FILTERING_WAIT).unwrap_or(Duration::from_secs(20))),
             metadata_cache_ttl: values.duration(&keys::METADATA_TTL).unwrap_or(Duration::from_secs(10)),
             include_system_tables: values.bool(&keys::SYSTEM_TABLES),
             types_as_text: words(values.text(&keys::TYPES_AS_TEXT).unwrap_or_default()),

@@ -12,7 +12,7 @@ use datafusion::logical_expr::TableType;
 use meesh_base::{ConfigKey, ConfigValues, Result};
 use meesh_connector_spi::{
     CheckStep, Connector, ConnectorFactory, Health, Pushdown, SourceTable, TableDescription, TableInfo, TableKind,
-    Writes,
+    TableStatistics, Writes,
 };
 
 use crate::catalog::{Catalog, Relation};
@@ -78,6 +78,11 @@ impl PostgresConnector {
     /// What makes it the same source as another catalog.
     pub(crate) fn source(&self) -> &str {
         &self.inner.source
+    }
+
+    /// What its catalog file says.
+    pub(crate) fn config(&self) -> &PostgresConfig {
+        &self.inner.config
     }
 
     /// Its sessions.
@@ -150,6 +155,11 @@ impl Connector for PostgresConnector {
     async fn describe(&self, schema: &str, table: &str) -> Result<Option<TableDescription>> {
         let relation = self.inner.catalog.describe(schema, table).await?;
         Ok(relation.map(|relation| relation.describe()))
+    }
+
+    async fn statistics(&self, schema: &str, table: &str) -> Result<Option<TableStatistics>> {
+        let relation = self.inner.catalog.relation(schema, table).await?;
+        Ok(relation.map(|relation| relation.statistics()))
     }
 
     async fn table(&self, schema: &str, table: &str) -> Result<Option<Arc<dyn TableProvider>>> {

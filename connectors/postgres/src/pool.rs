@@ -43,6 +43,13 @@ pub(crate) struct PoolSettings {
     pub(crate) idle_lifetime: Duration,
 }
 
+impl PoolSettings {
+    /// Sessions that are kept from queries.
+    fn reserve(&self) -> usize {
+        usize::from(self.max >= RESERVE_FROM)
+    }
+}
+
 /// How a pool is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PoolStatus {
@@ -108,13 +115,12 @@ impl Pool {
             pool.settings == settings && pool.runtime == runtime && pool.options.same_session(&options)
         };
         let shared = pools.iter().filter_map(Weak::upgrade).find(fitting).unwrap_or_else(|| {
-            let reserve = usize::from(settings.max >= RESERVE_FROM);
             let shared = Arc::new(Shared {
                 options: options.clone(),
                 settings,
                 runtime,
                 sessions: Arc::new(Semaphore::new(settings.max)),
-                queries: Arc::new(Semaphore::new(settings.max - reserve)),
+                queries: Arc::new(Semaphore::new(settings.max - settings.reserve())),
                 unused: Mutex::default(),
                 waiting: AtomicUsize::new(0),
                 breaker: Breaker::default(),
@@ -146,6 +152,37 @@ impl Pool {
             scope.check()?;
         }
         result
+    }
+
+    /// A session if one can be had now and `spare` more could be after it; nobody waits for it.
+    pub(crate) async fn get_if_free(&self, spare: usize) -> Option<PooledConnection> {
+        if self.shared.queries.available_permits() <= spare {
+            return None;
+        }
+        let query = Arc::clone(&self.shared.queries).try_acquire_owned().ok()?;
+        let session = Arc::clone(&self.shared.sessions).try_acquire_owned().ok()?;
+        let permits = Permits { _query: Some(query), _session: session };
+        if let Some(connection) = self.shared.take_idle().await {
+            return Some(self.hand_out(connection, permits));
+        }
+        self.shared.breaker.check(&self.options.catalog).ok()?;
+        match self.shared.open_one(&self.options).await {
+            Ok(connection) => Some(self.hand_out(connection, permits)),
+            Err(error) => {
+                tracing::debug!(catalog = %self.options.catalog, "no further session: {error}");
+                None
+            }
+        }
+    }
+
+    /// What tells it from other pools: catalogs that share sessions share it.
+    pub(crate) fn key(&self) -> String {
+        format!("{}#{:p}", self.options.source_key(), Arc::as_ptr(&self.shared))
+    }
+
+    /// The most sessions that queries may have at once.
+    pub(crate) fn queries_max(&self) -> usize {
+        self.shared.settings.max - self.shared.settings.reserve()
     }
 
     /// How the pool is doing.

@@ -1,90 +1,103 @@
-//! The rows of one fragment: a COPY BINARY on a session of the pool, decoded beside the query.
+//! The rows of one fragment: COPY BINARY on sessions of the pool, decoded beside the query.
 //!
 //! ```text
-//! open: nothing          first poll: spawn --> pool.get --> BEGIN; COPY; COMMIT in one message
-//!                                      |                         | tuples
-//!   the query  <-- 2 batches at most --+--------- BatchDecoder <-+
+//! open: nothing       first poll: keys of joins --> which statement, how many streams
+//!                                  |
+//!   stream 0  <-- 2 batches -- session: BEGIN; COPY piece; COPY piece ... <--.
+//!   stream 1  <-- 2 batches -- session: BEGIN; COPY piece ...            <--- pieces (ranges of ctid)
 //! ```
 //!
-//! Dropping the stream ends the task at its next step, and with it the session's statement: a session
+//! Dropping a stream ends its task at its next step, and with it the session's statement: a session
 //! that is dropped mid-COPY is cancelled by the pool. A stream that ended without an error has seen the
-//! end of the COPY.
+//! end of every COPY that it began.
 
-use std::future::Future;
+mod keys;
+mod pieces;
+mod reader;
+
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::AtomicBool;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::Statistics;
-use datafusion::physical_expr::PhysicalExpr;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use meesh_base::{Error, ErrorKind, QueryScope, Result, SourceProgress};
-use meesh_connector_spi::SourceScan;
-use tokio::sync::mpsc;
+use meesh_base::{Error, Result};
+use meesh_connector_spi::{NeededRows, ScanRequest, SourceScan};
+use tokio::sync::{OnceCell, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::catalog::Relation;
 use crate::connector::PostgresConnector;
-use crate::decode::BatchDecoder;
+use crate::pushdown::Select;
+use crate::snapshot::ExpectedScan;
 use crate::types::Decoder;
-use crate::wire::{CopyState, READ_ONLY};
+pub(crate) use pieces::PIECE_PAGES_MIN;
+use pieces::Pieces;
+use reader::Reader;
 
 /// Decoded batches that may wait for the query.
 const BATCHES_AHEAD: usize = 2;
 
-/// One fragment, printed.
-#[derive(Debug, Clone)]
-pub(crate) struct PgScan {
-    connector: PostgresConnector,
+/// One fragment, printed. Clones are the same scan.
+#[derive(Clone)]
+pub(crate) struct PgScan(Arc<Planned>);
+
+/// What a scan was planned to be.
+pub(crate) struct Planned {
+    pub(crate) connector: PostgresConnector,
     /// Catalog and table, for messages.
-    place: Arc<str>,
-    /// What the SELECT reads.
-    relations: Arc<[Arc<Relation>]>,
-    select: Arc<str>,
-    decoders: Arc<[Decoder]>,
-    schema: SchemaRef,
-    statistics: Statistics,
+    pub(crate) place: Arc<str>,
+    /// What is read.
+    pub(crate) select: Select,
+    /// The same as text.
+    pub(crate) text: String,
+    pub(crate) decoders: Vec<Decoder>,
+    pub(crate) schema: SchemaRef,
+    pub(crate) statistics: Statistics,
+    /// How many streams there are; more than one only where ranges of `ctid` are its pieces.
+    pub(crate) streams: usize,
+    /// Its place in the query's snapshot.
+    pub(crate) expected: ExpectedScan,
 }
 
 impl PgScan {
-    /// A scan of `select`, whose columns are decoded by `decoders` into `schema`.
-    pub(crate) fn new(
-        connector: &PostgresConnector,
-        place: Arc<str>,
-        relations: Vec<Arc<Relation>>,
-        select: String,
-        decoders: Vec<Decoder>,
-        schema: SchemaRef,
-        statistics: Statistics,
-    ) -> Self {
-        Self {
-            connector: connector.clone(),
-            place,
-            relations: relations.into(),
-            select: select.into(),
-            decoders: decoders.into(),
-            schema,
-            statistics,
-        }
+    /// A scan that has not begun.
+    pub(crate) fn new(planned: Planned) -> Self {
+        Self(Arc::new(planned))
     }
+}
 
-    /// Whether the relations still have the columns that the SELECT was made for: binary values carry
-    /// no types.
-    fn check_unchanged(&self, values: &[Option<String>]) -> Result<()> {
-        let now = values.get(values.len().saturating_sub(self.relations.len())..).unwrap_or_default();
-        let changed =
-            self.relations.iter().zip(now).find(|(relation, now)| now.as_ref() != Some(&relation.fingerprint));
-        match changed {
-            None if now.len() == self.relations.len() => Ok(()),
-            _ => {
-                self.connector.tables_known().refresh(None, None);
-                let relation = changed.map_or("a table", |(relation, _)| relation.name.as_str());
-                Err(Error::source_unavailable(format!("{}: the definition of {relation:?} has changed", self.place))
-                    .with_hint("run the query again"))
+impl std::ops::Deref for PgScan {
+    type Target = Planned;
+
+    fn deref(&self) -> &Planned {
+        &self.0
+    }
+}
+
+impl Planned {
+    /// The relations that are read, each once.
+    fn relations(&self) -> Vec<&Arc<Relation>> {
+        let mut relations: Vec<&Arc<Relation>> = Vec::new();
+        for relation in &self.select.relations {
+            if !relations.iter().any(|known| known.quoted_name() == relation.quoted_name()) {
+                relations.push(relation);
             }
         }
+        relations
+    }
+
+    fn types(&self) -> Vec<&DataType> {
+        self.schema.fields().iter().map(|field| field.data_type()).collect()
+    }
+}
+
+impl fmt::Debug for PgScan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PgScan({})", self.text)
     }
 }
 
@@ -94,33 +107,102 @@ impl SourceScan for PgScan {
     }
 
     fn remote_text(&self) -> String {
-        self.select.to_string()
+        self.text.clone()
     }
 
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+        Arc::clone(&self.0.schema)
+    }
+
+    fn partitions(&self) -> usize {
+        self.streams
     }
 
     fn statistics(&self) -> Statistics {
-        self.statistics.clone()
+        self.0.statistics.clone()
     }
 
-    fn open(
-        &self,
-        _partition: usize,
-        scope: Arc<QueryScope>,
-        _filters: &[Arc<dyn PhysicalExpr>],
-        batch_rows: usize,
-    ) -> BoxStream<'static, Result<RecordBatch>> {
-        let scan = self.clone();
+    fn open(&self, request: ScanRequest) -> Vec<BoxStream<'static, Result<RecordBatch>>> {
+        let reading =
+            Arc::new(Reading { scan: self.clone(), request, access: OnceCell::new(), begun: AtomicBool::new(false) });
+        (0..self.streams).map(|_| Reading::stream(&reading)).collect()
+    }
+}
+
+/// One reading of a scan, which its streams share.
+struct Reading {
+    scan: PgScan,
+    request: ScanRequest,
+    access: OnceCell<Access>,
+    /// Whether a stream has undertaken to read: the others help if there are sessions.
+    begun: AtomicBool,
+}
+
+/// How a reading goes about it, once the keys are known.
+struct Access {
+    select: Select,
+    /// How many streams read.
+    streams: usize,
+    pieces: Pieces,
+}
+
+impl Reading {
+    fn stream(reading: &Arc<Self>) -> BoxStream<'static, Result<RecordBatch>> {
+        let reading = Arc::clone(reading);
+        // Counts the stream as ended when it is dropped, also if it is never polled.
+        let ended = Ended(reading.scan.clone());
         let started = stream::once(async move {
             let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
-            let progress = scope.progress(scan.connector.catalog_name());
-            progress.units_total.fetch_add(1, Relaxed);
-            let reader = Reader { scan, scope, progress, sender };
-            batches(receiver, tokio::spawn(reader.run(batch_rows)))
+            let reader = Reader::new(reading, sender, ended);
+            batches(receiver, tokio::spawn(reader.run()))
         });
         started.flatten().boxed()
+    }
+
+    /// Waits for the keys of joins and settles what is sent. Holds no session meanwhile.
+    async fn access(&self) -> Result<&Access> {
+        self.access.get_or_try_init(|| self.settle()).await
+    }
+
+    async fn settle(&self) -> Result<Access> {
+        let scan = &self.scan;
+        let whole = |select: Select| Access { select, streams: 1, pieces: Pieces::whole() };
+        let mut select = scan.select.clone();
+        let patience = scan.connector.config().keys_patience.filter(|_| !self.request.filters.is_empty());
+        let mut in_pages = scan.streams > 1;
+        if let Some(patience) = patience {
+            let keys = match self.request.filters.needed(patience).await {
+                NeededRows::None => {
+                    self.request.report.filtered("no key: nothing is read".to_owned());
+                    return Ok(Access { select, streams: 0, pieces: Pieces::None });
+                }
+                NeededRows::With(keys) => keys,
+            };
+            let applied = keys::apply(&mut select, &keys);
+            applied.report.into_iter().for_each(|line| self.request.report.filtered(line));
+            in_pages &= !applied.looks_up;
+            if in_pages && applied.bounded {
+                let (text, _) = select.finish(&scan.types(), None).map_err(|reason| not_printed(scan, reason))?;
+                in_pages &= !scan.connector.tables_known().estimate(text).await?.is_some_and(|plan| plan.by_index);
+            }
+        }
+        let pages = select.relation.as_ref().and_then(|relation| relation.pages).filter(|_| in_pages);
+        let Some(pages) = pages else { return Ok(whole(select)) };
+        Ok(Access { select, streams: scan.streams, pieces: Pieces::pages(pages, scan.streams) })
+    }
+}
+
+/// What was printed once is printed again with a condition more.
+fn not_printed(scan: &PgScan, reason: String) -> Error {
+    Error::internal(format!("{}: a fragment cannot be sent to PostgreSQL", scan.place)).with_detail(reason)
+}
+
+/// A stream that has not ended.
+struct Ended(PgScan);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.expected.ended();
     }
 }
 
@@ -142,92 +224,6 @@ fn batches(
             }
         }
     })
-}
-
-/// The task that reads.
-struct Reader {
-    scan: PgScan,
-    scope: Arc<QueryScope>,
-    progress: Arc<SourceProgress>,
-    sender: mpsc::Sender<RecordBatch>,
-}
-
-impl Reader {
-    /// Reads to the end, or until nobody wants more.
-    async fn run(self, batch_rows: usize) -> Result<()> {
-        let read = self.read(batch_rows).await;
-        match read {
-            Err(error) => Err(self.explain(error)),
-            Ok(_) => Ok(()),
-        }
-    }
-
-    /// `None`: the query has gone.
-    async fn read(&self, batch_rows: usize) -> Result<Option<()>> {
-        let place = Arc::clone(&self.scan.place);
-        let mut decoder = BatchDecoder::new(place, self.scan.schema(), &self.scan.decoders, batch_rows)?;
-        let Some(mut session) = self.wanted(self.scan.connector.pool().get(Some(&self.scope))).await? else {
-            return Ok(None);
-        };
-        let name = format!("meesh/{}", self.scope.id());
-        let fingerprints: Vec<String> = self.scan.relations.iter().map(|relation| relation.fingerprint_now()).collect();
-        let prelude = session.prelude(READ_ONLY, &[("application_name", &name)], &fingerprints);
-        let copy = format!("COPY ({}) TO STDOUT (FORMAT BINARY); COMMIT", self.scan.select);
-        let Some(begun) = self.wanted(session.start_copy_out(Some(&prelude), &copy)).await? else { return Ok(None) };
-        self.scan.check_unchanged(begun.last().map(Vec::as_slice).unwrap_or_default())?;
-        loop {
-            let Some(state) = self.wanted(session.read_copy(&mut decoder)).await? else { return Ok(None) };
-            let done = state == CopyState::Done;
-            if !decoder.is_empty() {
-                self.progress.bytes.fetch_add(decoder.bytes() as u64, Relaxed);
-                let batch = decoder.finish()?;
-                self.progress.rows.fetch_add(batch.num_rows() as u64, Relaxed);
-                if done {
-                    // The next query need not wait for this one's last batch to be taken.
-                    drop(session);
-                    self.progress.units_done.fetch_add(1, Relaxed);
-                    return self.wanted(self.send(batch)).await;
-                }
-                if self.wanted(self.send(batch)).await?.is_none() {
-                    return Ok(None);
-                }
-            } else if done {
-                self.progress.units_done.fetch_add(1, Relaxed);
-                return Ok(Some(()));
-            }
-        }
-    }
-
-    async fn send(&self, batch: RecordBatch) -> Result<()> {
-        // That nobody takes it is noticed by `wanted`.
-        let _gone = self.sender.send(batch).await;
-        Ok(())
-    }
-
-    /// Runs one step; `None` if the query has gone meanwhile.
-    ///
-    /// # Errors
-    /// The step's, and the scope's when the query was cancelled or has reached its deadline.
-    async fn wanted<T>(&self, step: impl Future<Output = Result<T>>) -> Result<Option<T>> {
-        tokio::select! {
-            biased;
-            () = self.sender.closed() => Ok(None),
-            error = self.scope.stopped() => Err(error),
-            result = step => result.map(Some),
-        }
-    }
-
-    /// The error for the query: its own end explains a statement that was cancelled; a table or column
-    /// that is gone is looked up anew by the next query.
-    fn explain(&self, error: Error) -> Error {
-        if let Err(ended) = self.scope.check() {
-            return ended;
-        }
-        if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::SourceData) {
-            self.scan.connector.tables_known().refresh(None, None);
-        }
-        error
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The answers to "what is there?".
 
 use arrow::datatypes::SchemaRef;
+use datafusion::common::ScalarValue;
 
 /// What kind of relation a table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,4 +77,28 @@ pub struct Health {
     pub version: String,
     /// How long the probe took.
     pub latency: std::time::Duration,
+}
+
+/// What a source knows of a table's values without reading it, as of some time ago.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TableStatistics {
+    /// Rows.
+    pub rows: Option<f64>,
+    /// Its columns, in their order.
+    pub columns: Vec<ColumnStatistics>,
+}
+
+/// What a source knows of a column's values.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ColumnStatistics {
+    /// The column's name as the source has it.
+    pub name: String,
+    /// Bytes of all values together.
+    pub bytes: Option<f64>,
+    /// Different values.
+    pub distinct: Option<f64>,
+    /// The share of NULL, 0 to 1.
+    pub null_share: Option<f64>,
+    /// The least and the greatest value.
+    pub ends: Option<(ScalarValue, ScalarValue)>,
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use meesh_base::{ConfigKey, ConfigValues, Error, Result};
 
-use crate::{Health, Pushdown, TableDescription, TableInfo, Writes};
+use crate::{Health, Pushdown, TableDescription, TableInfo, TableStatistics, Writes};
 
 /// Makes catalogs of one kind. One line in `connectors/registry`.
 pub trait ConnectorFactory: Send + Sync {
@@ -54,6 +54,11 @@ pub trait Connector: Debug + Send + Sync {
 
     /// Everything about one table, or `None` if there is none.
     async fn describe(&self, schema: &str, table: &str) -> Result<Option<TableDescription>>;
+
+    /// What is known of a table's values; `None` if there is no such table, or nothing is known.
+    async fn statistics(&self, _schema: &str, _table: &str) -> Result<Option<TableStatistics>> {
+        Ok(None)
+    }
 
     /// The table for planning, or `None` if there is none: a [`crate::SourceTable`] where the source
     /// can take fragments, any provider where the engine reads files itself.

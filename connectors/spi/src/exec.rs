@@ -1,8 +1,10 @@
 //! The one leaf of physical plans that reads a remote source.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::record_batch::RecordBatch;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, Statistics};
@@ -19,10 +21,12 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, StatisticsArgs, apply_expression_roots,
 };
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use meesh_base::QueryScope;
+use parking_lot::Mutex;
 
-use crate::{SourceScan, into_datafusion};
+use crate::{RowFilters, ScanReport, ScanRequest, SourceScan, into_datafusion};
 
 /// The scope of the query that a session configuration belongs to.
 ///
@@ -38,14 +42,22 @@ pub fn query_scope(config: &SessionConfig) -> Result<Arc<QueryScope>> {
 ///
 /// It keeps the dynamic filters that joins above hand down and passes them to the scan, which may
 /// use them at its first poll.
-#[derive(Debug)]
 pub struct SourceScanExec {
     scan: Arc<dyn SourceScan>,
     kept: Vec<String>,
+    /// Whether filters of operators above are used at all.
+    takes_filters: bool,
     filters: Vec<Arc<dyn PhysicalExpr>>,
+    /// The filters that a join will complete, by id.
+    awaited: Arc<HashSet<u64>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
+    report: Arc<ScanReport>,
+    /// The streams of the reading that has begun, until they are taken.
+    opened: Mutex<Vec<Option<Rows>>>,
 }
+
+type Rows = BoxStream<'static, meesh_base::Result<RecordBatch>>;
 
 impl SourceScanExec {
     /// The leaf of `scan`, without filters yet.
@@ -56,13 +68,34 @@ impl SourceScanExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         ));
-        Self { scan, kept: Vec::new(), filters: Vec::new(), properties, metrics: ExecutionPlanMetricsSet::new() }
+        Self::with(scan, properties)
+    }
+
+    fn with(scan: Arc<dyn SourceScan>, properties: Arc<PlanProperties>) -> Self {
+        Self {
+            scan,
+            kept: Vec::new(),
+            takes_filters: true,
+            filters: Vec::new(),
+            awaited: Arc::default(),
+            properties,
+            metrics: ExecutionPlanMetricsSet::new(),
+            report: Arc::default(),
+            opened: Mutex::default(),
+        }
     }
 
     /// The same leaf with the reasons why the source did not take what stands above it.
     #[must_use]
     pub fn with_kept(mut self, reasons: Vec<String>) -> Self {
         self.kept = reasons;
+        self
+    }
+
+    /// The same leaf, that reads every row whatever operators above need.
+    #[must_use]
+    pub fn without_filters(mut self) -> Self {
+        self.takes_filters = false;
         self
     }
 
@@ -76,14 +109,55 @@ impl SourceScanExec {
         &self.scan
     }
 
-    fn with_filters(&self, filters: Vec<Arc<dyn PhysicalExpr>>) -> Self {
-        Self {
-            scan: Arc::clone(&self.scan),
-            kept: self.kept.clone(),
-            filters,
-            properties: Arc::clone(&self.properties),
-            metrics: ExecutionPlanMetricsSet::new(),
+    /// What the last reading did.
+    pub fn report(&self) -> &ScanReport {
+        &self.report
+    }
+
+    /// Whether operators above have handed filters down.
+    pub fn has_filters(&self) -> bool {
+        !self.filters.is_empty()
+    }
+
+    /// The same leaf, that waits for the filters with these ids: a join completes them before it asks
+    /// for the first row, or while it reads its other side.
+    #[must_use]
+    pub fn awaiting(&self, joins: &Arc<HashSet<u64>>) -> Self {
+        Self { awaited: Arc::clone(joins), filters: self.filters.clone(), ..self.fresh() }
+    }
+
+    /// The same leaf before its first reading, without filters.
+    fn fresh(&self) -> Self {
+        let (kept, takes_filters) = (self.kept.clone(), self.takes_filters);
+        Self { kept, takes_filters, ..Self::with(Arc::clone(&self.scan), Arc::clone(&self.properties)) }
+    }
+
+    /// One stream of a reading; the first to ask begins it.
+    fn take(&self, partition: usize, context: &TaskContext) -> Result<Rows> {
+        let mut opened = self.opened.lock();
+        if opened.iter().all(Option::is_none) {
+            let filters = RowFilters::new(self.schema(), self.filters.clone(), Arc::clone(&self.awaited));
+            let request = ScanRequest {
+                scope: query_scope(context.session_config())?,
+                filters,
+                batch_rows: context.session_config().batch_size(),
+                report: Arc::clone(&self.report),
+            };
+            *opened = self.scan.open(request).into_iter().map(Some).collect();
         }
+        // Streams share their work: those of two readings must not be mixed.
+        opened.get_mut(partition).and_then(Option::take).ok_or_else(|| {
+            DataFusionError::Internal(format!(
+                "partition {partition} of a scan of {} is read twice",
+                self.scan.catalog()
+            ))
+        })
+    }
+}
+
+impl fmt::Debug for SourceScanExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SourceScanExec({:?})", self.scan)
     }
 }
 
@@ -137,22 +211,24 @@ impl ExecutionPlan for SourceScanExec {
         _config: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
         let parents = child_pushdown_result.parent_filters;
-        if phase != FilterPushdownPhase::Post || parents.is_empty() {
+        if phase != FilterPushdownPhase::Post || parents.is_empty() || !self.takes_filters {
             return Ok(FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; parents.len()]));
         }
         let answers = vec![PushedDown::No; parents.len()];
         let mut filters = self.filters.clone();
         filters.extend(parents.into_iter().map(|parent| parent.filter));
-        let node: Arc<dyn ExecutionPlan> = Arc::new(self.with_filters(filters));
+        let node: Arc<dyn ExecutionPlan> = Arc::new(Self { filters, ..self.fresh() });
         Ok(FilterPushdownPropagation::with_parent_pushdown_result(answers).with_updated_node(node))
     }
 
+    // A join that is reset makes new filters: the old ones would keep rows of its new keys away.
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(self.fresh()))
+    }
+
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let scope = query_scope(context.session_config())?;
-        let batch_rows = context.session_config().batch_size();
         let baseline = BaselineMetrics::new(&self.metrics, partition);
-        let stream = self.scan.open(partition, scope, &self.filters, batch_rows);
-        let stream = stream.map_err(into_datafusion).inspect(move |batch| {
+        let stream = self.take(partition, &context)?.map_err(into_datafusion).inspect(move |batch| {
             if let Ok(batch) = batch {
                 baseline.record_output(batch.num_rows());
             }

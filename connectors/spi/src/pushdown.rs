@@ -2,15 +2,19 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::common::Statistics;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_expr::PhysicalExpr;
 use futures::stream::BoxStream;
 use meesh_base::{QueryScope, Result};
+use parking_lot::Mutex;
+
+use crate::RowFilters;
 
 /// Whether a source takes one node of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,11 +51,12 @@ pub trait Pushdown: Send + Sync {
     fn classify(&self, node: &LogicalPlan) -> Verdict;
 
     /// Turns a fragment, every node of which was taken by [`Self::classify`], into a scan whose
-    /// schema equals the fragment's. May ask the source for estimates; starts nothing.
+    /// schema equals the fragment's, of at most `streams_max` streams. May ask the source for
+    /// estimates; starts nothing.
     ///
     /// # Errors
     /// `SourceUnavailable` when the source was asked and did not answer.
-    async fn plan(&self, fragment: &LogicalPlan, scope: &QueryScope) -> Result<PlannedFragment>;
+    async fn plan(&self, fragment: &LogicalPlan, scope: &QueryScope, streams_max: usize) -> Result<PlannedFragment>;
 
     /// How much a fragment would yield; `None` if the source cannot say. One round trip at most, and
     /// none for a question that was asked some seconds ago.
@@ -85,16 +90,75 @@ pub trait SourceScan: Debug + Send + Sync {
         Statistics::new_unknown(&self.schema())
     }
 
-    /// Opens one stream. Starts nothing before the first poll; dropping the stream stops the source.
+    /// Opens all [`Self::partitions`] streams of one reading of the result. Nothing starts before the
+    /// first poll; dropping a stream stops its part of the source's work.
     ///
-    /// `filters` hold on every row that the query needs (they come from joins above and may become
-    /// known only at the first poll); applying them is allowed, never required. Batches hold at most
-    /// `batch_rows` rows.
-    fn open(
-        &self,
-        partition: usize,
-        scope: Arc<QueryScope>,
-        filters: &[Arc<dyn PhysicalExpr>],
-        batch_rows: usize,
-    ) -> BoxStream<'static, Result<RecordBatch>>;
+    /// The streams may share the work: one that is never polled leaves its share to the others, so
+    /// those of two readings must not be mixed.
+    fn open(&self, request: ScanRequest) -> Vec<BoxStream<'static, Result<RecordBatch>>>;
+}
+
+/// What a reading is given.
+#[derive(Debug, Clone)]
+pub struct ScanRequest {
+    /// The query.
+    pub scope: Arc<QueryScope>,
+    /// What operators above need of the rows. Leaving out others is allowed, never required.
+    pub filters: RowFilters,
+    /// The most rows of a batch.
+    pub batch_rows: usize,
+    /// Where to say what was done.
+    pub report: Arc<ScanReport>,
+}
+
+impl ScanRequest {
+    /// A reading of all rows that nobody watches.
+    pub fn all(scope: Arc<QueryScope>, schema: SchemaRef, batch_rows: usize) -> Self {
+        Self { scope, filters: RowFilters::none(schema), batch_rows, report: Arc::default() }
+    }
+}
+
+/// What a reading did, for EXPLAIN ANALYZE.
+#[derive(Debug, Default)]
+pub struct ScanReport {
+    /// Rows that came from the source.
+    pub rows: AtomicU64,
+    /// Bytes that came over the wire.
+    pub bytes: AtomicU64,
+    /// Streams that read something.
+    pub streams: AtomicU64,
+    /// What was done with the filters of operators above, one line each: `k: 100 values, sent`.
+    filters: Mutex<Vec<String>>,
+    times: Mutex<Option<(Instant, Instant)>>,
+}
+
+impl ScanReport {
+    /// Counts a batch that has come.
+    pub fn received(&self, rows: u64, bytes: u64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.touch();
+    }
+
+    /// Says that the source is being read, or was until now.
+    pub fn touch(&self) {
+        let now = Instant::now();
+        let mut times = self.times.lock();
+        *times = Some((times.map_or(now, |(start, _)| start), now));
+    }
+
+    /// From the first statement to the last row; `None` before it.
+    pub fn elapsed(&self) -> Option<Duration> {
+        self.times.lock().map(|(start, end)| end.duration_since(start))
+    }
+
+    /// Says what was done with a filter.
+    pub fn filtered(&self, what: String) {
+        self.filters.lock().push(what);
+    }
+
+    /// What was done with the filters.
+    pub fn filters(&self) -> Vec<String> {
+        self.filters.lock().clone()
+    }
 }

@@ -84,7 +84,10 @@ impl TableProvider for SourceTable {
         let source = provider_as_source(Arc::new(self.clone()));
         let scan =
             TableScanBuilder::new(name, source).with_projection(projection.cloned()).with_fetch(limit).build()?;
-        let planned = pushdown.plan(&LogicalPlan::TableScan(scan), &scope).await.map_err(into_datafusion)?;
-        Ok(Arc::new(SourceScanExec::new(planned.scan)))
+        let planned = pushdown
+            .plan(&LogicalPlan::TableScan(scan), &scope, state.config().target_partitions())
+            .await
+            .map_err(into_datafusion)?;
+        Ok(Arc::new(SourceScanExec::new(planned.scan).without_filters()))
     }
 }

@@ -82,6 +82,7 @@ struct Inner {
     hint: Option<String>,
     position: Option<Position>,
     code: Option<&'static str>,
+    passing: bool,
     query: Option<crate::QueryId>,
     cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -105,6 +106,7 @@ impl Error {
             hint: None,
             position: None,
             code: None,
+            passing: false,
             query: None,
             cause: None,
         }))
@@ -151,6 +153,13 @@ impl Error {
     #[must_use]
     pub fn with_code(self, code: &'static str) -> Self {
         self.change(|e| e.code = Some(code))
+    }
+
+    /// Says that it comes from an event that has passed: a query of which no row has left may run again at
+    /// once.
+    #[must_use]
+    pub fn passing(self) -> Self {
+        self.change(|e| e.passing = true)
     }
 
     /// Adds the query that failed with it.
@@ -200,6 +209,11 @@ impl Error {
     /// Where in the statement, if it is the statement's fault.
     pub fn position(&self) -> Option<Position> {
         self.0.position
+    }
+
+    /// Whether it comes from an event that has passed, such as a session that was lost.
+    pub fn is_passing(&self) -> bool {
+        self.0.passing
     }
 
     /// The query that failed, once it had a name.

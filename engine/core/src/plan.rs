@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 
 use crate::catalog::{CatalogView, default_catalog, default_schema};
 use crate::cooperate::CooperativeJoins;
-use crate::federate::{FederatedPlanner, PushdownOff, whole};
+use crate::federate::{AwaitedKeys, FederatedPlanner, PushdownSwitch, whole};
 use crate::filters::physical_rules;
 use crate::limits::QueryMemoryPool;
 use crate::parameters::Parameters;
@@ -36,6 +36,10 @@ const PLAN_NODES_MAX: usize = 500_000;
 
 /// What a sort sets aside for merging what it spilled, at most; a small pool allows less.
 const SORT_RESERVATION_BYTES: std::ops::RangeInclusive<usize> = (256 << 10)..=(10 << 20);
+
+/// Keys of a join's build side that are handed down as a list, and what they take in memory.
+const JOIN_KEYS_MAX: usize = 100_000;
+const JOIN_KEYS_BYTES: usize = 4 << 20;
 
 /// The memory that one partition of a query is worth: with less there are fewer partitions.
 const PARTITION_BYTES: usize = 16 << 20;
@@ -95,6 +99,7 @@ impl Planner {
             .with_type_planner(Arc::new(meesh_sql::TrinoTypes))
             .with_query_planner(Arc::new(FederatedPlanner))
             .with_physical_optimizer_rules(physical_rules())
+            .with_physical_optimizer_rule(Arc::new(AwaitedKeys))
             .with_physical_optimizer_rule(Arc::new(CooperativeJoins));
         if let Some(functions) = builder.scalar_functions() {
             functions.extend(meesh_sql::functions::scalar_functions());
@@ -142,9 +147,7 @@ impl Planner {
             .with_target_partitions(session.partitions().unwrap_or(self.partitions))
             .with_extension(Arc::clone(scope));
         config.options_mut().execution.time_zone = Some(session.time_zone.clone());
-        if !session.pushdown_enabled() {
-            config = config.with_extension(Arc::new(PushdownOff));
-        }
+        config = config.with_extension(Arc::new(PushdownSwitch(session.clone())));
         let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
             .with_memory_pool(Arc::clone(memory) as _)
             .build_arc()
@@ -191,6 +194,18 @@ impl Planner {
         config.options_mut().optimizer.prefer_hash_join = false;
         // With one partition DataFusion makes hash joins whatever is preferred.
         config = config.clone().with_target_partitions(config.target_partitions().max(2));
+        self.replan_with(planned, config).await
+    }
+
+    /// Plans the same query again: scans hold on to what their source said when they were planned.
+    ///
+    /// # Errors
+    /// As for the first plan.
+    pub(crate) async fn replan(&self, planned: &PlannedQuery) -> Result<()> {
+        self.replan_with(planned, planned.state.config().clone()).await
+    }
+
+    async fn replan_with(&self, planned: &PlannedQuery, config: SessionConfig) -> Result<()> {
         let state = SessionStateBuilder::new_from_existing(planned.state.as_ref().clone())
             .with_config(config)
             .with_optimizer_rules(timed_rules())
@@ -235,9 +250,8 @@ async fn plan_rows(
 ) -> Result<PlannedRows> {
     let logical = shaping(with_values(&state, query, parameters).await?)?;
     let optimized = state.optimize(&logical).map_err(plan_error)?;
-    if state.config().get_extension::<PushdownOff>().is_none()
-        && let Some(fragment) = whole(&optimized, &source).map_err(plan_error)?
-    {
+    let switch = state.config().get_extension::<PushdownSwitch>();
+    if let Some(fragment) = whole(&optimized, &source, switch.as_deref()).map_err(plan_error)? {
         return Ok(PlannedRows::Computed(fragment));
     }
     let physical = state.query_planner().create_physical_plan(&optimized, &state).await.map_err(plan_error)?;
@@ -280,6 +294,10 @@ fn base_config(sort_reservation_bytes: usize) -> SessionConfig {
     options.execution.skip_physical_aggregate_schema_check = true;
     // Buffering the probe side would start sources before their dynamic filters are known.
     options.execution.hash_join_buffering_capacity = 0;
+    // A join hands down its keys as a list only up to these: sources look them up, so lists pay that would
+    // only be a detour to another operator.
+    options.optimizer.hash_join_inlist_pushdown_max_distinct_values = JOIN_KEYS_MAX;
+    options.optimizer.hash_join_inlist_pushdown_max_size = JOIN_KEYS_BYTES;
     options.execution.collect_statistics = true;
     // Taken by every partition of a sort before its first row: ten MiB each would be all of a small pool.
     options.execution.sort_spill_reservation_bytes =

@@ -16,6 +16,8 @@ struct Property {
     default: &'static str,
     doc: &'static str,
     valid: fn(&str) -> bool,
+    /// Whether it can be set for one catalog, too: `SET SESSION sales.pushdown_enabled = false`.
+    per_catalog: bool,
 }
 
 fn is_bool(text: &str) -> bool {
@@ -44,13 +46,15 @@ const PROPERTIES: &[Property] = &[
         default: "false",
         doc: "Send strings to Arrow clients as views, without copying",
         valid: is_bool,
+        per_catalog: false,
     },
     Property {
         name: PUSHDOWN_ENABLED,
         kind: "boolean",
         default: "true",
-        doc: "Let sources take over the parts of a query that they compute exactly",
+        doc: "Let sources take over the parts of a query that they compute exactly; also as catalog.pushdown_enabled",
         valid: is_bool,
+        per_catalog: true,
     },
     Property {
         name: QUERY_MAX_EXECUTION_TIME,
@@ -58,6 +62,7 @@ const PROPERTIES: &[Property] = &[
         default: "100.00d",
         doc: "Maximum time a query may take, planning and running",
         valid: is_duration,
+        per_catalog: false,
     },
     Property {
         name: QUERY_MAX_RUN_TIME,
@@ -65,6 +70,7 @@ const PROPERTIES: &[Property] = &[
         default: "100.00d",
         doc: "Maximum time a query may take, queued time included",
         valid: is_duration,
+        per_catalog: false,
     },
     Property {
         name: TASK_CONCURRENCY,
@@ -72,6 +78,7 @@ const PROPERTIES: &[Property] = &[
         default: "0",
         doc: "Partitions that work on one query; 0 is one a core",
         valid: |text| text == "0" || is_count(text),
+        per_catalog: false,
     },
 ];
 
@@ -103,7 +110,7 @@ pub struct Session {
     pub schema: Option<String>,
     /// IANA name of the zone in which timestamps are read and shown.
     pub time_zone: String,
-    properties: BTreeMap<&'static str, String>,
+    properties: BTreeMap<String, String>,
     defaults: Arc<Defaults>,
 }
 
@@ -113,7 +120,7 @@ struct Defaults {
     catalog: Option<String>,
     schema: Option<String>,
     time_zone: String,
-    properties: BTreeMap<&'static str, String>,
+    properties: BTreeMap<String, String>,
 }
 
 impl Default for Defaults {
@@ -205,9 +212,7 @@ impl Session {
                 self.schema = Some(schema.clone());
             }
             SessionChange::SetProperty { name, value } => {
-                if let Some(property) = find(name) {
-                    self.properties.insert(property.name, value.clone());
-                }
+                self.properties.insert(name.clone(), value.clone());
             }
             SessionChange::ResetProperty { name } => {
                 self.properties.remove(name.as_str());
@@ -236,26 +241,25 @@ impl Session {
             "catalog" => self.catalog.clone(),
             "schema" => self.schema.clone(),
             "timezone" | "time_zone" => Some(self.time_zone.clone()),
-            _ => find(name).map(|property| self.value(property)),
+            _ => find(name).map(|(name, property)| self.value(&name, property)),
         }
     }
 
-    /// Every property with the value that holds.
+    /// Every property with the value that holds; those of a catalog where they were set.
     pub fn properties(&self) -> Vec<SessionProperty> {
-        PROPERTIES
-            .iter()
-            .map(|property| SessionProperty {
-                name: property.name.to_owned(),
-                value: self.value(property),
-                default: self.default(property),
-                kind: property.kind,
-                doc: property.doc,
-            })
-            .collect()
+        let of_catalogs = self.properties.keys().filter(|name| name.contains('.')).cloned();
+        let names = PROPERTIES.iter().map(|property| property.name.to_owned()).chain(of_catalogs);
+        let shown = |name: String| {
+            let (_, property) = find(&name)?;
+            let (value, default) = (self.value(&name, property), self.default(property));
+            Some(SessionProperty { name, value, default, kind: property.kind, doc: property.doc })
+        };
+        names.filter_map(shown).collect()
     }
 
-    fn value(&self, property: &Property) -> String {
-        self.properties.get(property.name).cloned().unwrap_or_else(|| self.default(property))
+    fn value(&self, name: &str, property: &Property) -> String {
+        let own = self.properties.get(name).or_else(|| self.properties.get(property.name));
+        own.cloned().unwrap_or_else(|| self.default(property))
     }
 
     fn default(&self, property: &Property) -> String {
@@ -276,9 +280,9 @@ impl Session {
             .min()
     }
 
-    /// Whether sources may take over parts of a query.
-    pub(crate) fn pushdown_enabled(&self) -> bool {
-        self.flag(PUSHDOWN_ENABLED)
+    /// Whether the source `catalog` may take over parts of a query.
+    pub(crate) fn pushdown_enabled(&self, catalog: &str) -> bool {
+        self.flag(&format!("{catalog}.{PUSHDOWN_ENABLED}"))
     }
 
     /// Partitions that a query asks for, if it asks.
@@ -287,26 +291,33 @@ impl Session {
     }
 }
 
-fn find(name: &str) -> Option<&'static Property> {
-    PROPERTIES.iter().find(|property| property.name.eq_ignore_ascii_case(name))
+/// A property and its full name, in lower case.
+fn find(name: &str) -> Option<(String, &'static Property)> {
+    let name = name.to_ascii_lowercase();
+    let (of_catalog, own) = match name.rsplit_once('.') {
+        Some((_, own)) => (true, own),
+        None => (false, name.as_str()),
+    };
+    let property = PROPERTIES.iter().find(|property| property.name == own && (property.per_catalog || !of_catalog))?;
+    Some((name, property))
 }
 
 /// The change that `SET SESSION name = value` makes.
 pub(crate) fn check_property(name: &str, value: &str) -> Result<SessionChange> {
-    let property = find_or_error(name)?;
+    let (name, property) = find_or_error(name)?;
     if !(property.valid)(value.trim()) {
         return Err(Error::invalid_query(format!(
-            "session property {:?} cannot be {value:?}: it is a {}",
-            property.name, property.kind
+            "session property {name:?} cannot be {value:?}: it is a {}",
+            property.kind
         ))
         .with_code("INVALID_SESSION_PROPERTY"));
     }
-    Ok(SessionChange::SetProperty { name: property.name.to_owned(), value: value.trim().to_owned() })
+    Ok(SessionChange::SetProperty { name, value: value.trim().to_owned() })
 }
 
 /// The change that `RESET SESSION name` makes.
 pub(crate) fn check_reset(name: &str) -> Result<SessionChange> {
-    Ok(SessionChange::ResetProperty { name: find_or_error(name)?.name.to_owned() })
+    Ok(SessionChange::ResetProperty { name: find_or_error(name)?.0 })
 }
 
 /// The IANA name of a time zone, or an error that names what was given.
@@ -316,7 +327,7 @@ pub(crate) fn check_time_zone(name: &str) -> Result<String> {
         .map_err(|_| Error::invalid_query(format!("unknown time zone {name:?}")).with_code("INVALID_FUNCTION_ARGUMENT"))
 }
 
-fn find_or_error(name: &str) -> Result<&'static Property> {
+fn find_or_error(name: &str) -> Result<(String, &'static Property)> {
     find(name).ok_or_else(|| {
         let error = Error::invalid_query(format!("session property {name:?} does not exist"))
             .with_code("INVALID_SESSION_PROPERTY");

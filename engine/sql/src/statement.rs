@@ -52,6 +52,11 @@ pub enum Statement {
         /// LIKE pattern with `\` as its escape.
         like: Option<String>,
     },
+    /// SHOW STATS FOR table.
+    ShowStats {
+        /// The table.
+        table: TableName,
+    },
     /// `SHOW CREATE TABLE table`.
     ShowCreateTable {
         /// Which table.

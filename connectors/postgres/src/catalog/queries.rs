@@ -83,8 +83,8 @@ impl Which {
     }
 }
 
-/// Six statements for one round trip: relations, columns, types, attributes of composite types, primary
-/// keys, and the database.
+/// Eight statements for one round trip: relations, columns, types, attributes of composite types, primary
+/// keys, leading columns of indexes, the values of columns, and the database.
 pub(super) fn details(which: &Which, version: u32) -> String {
     let chosen = format!(
         "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
@@ -93,11 +93,13 @@ pub(super) fn details(which: &Which, version: u32) -> String {
     );
     let with_sizes = !matches!(which, Which::Schema(_));
     let statements = [
-        relations(&chosen, with_sizes),
+        relations(&chosen, with_sizes, version),
         columns(&chosen, version),
         types(&chosen),
         attributes(&chosen),
         primary_keys(&chosen),
+        index_leads(&chosen),
+        values(&chosen, with_sizes),
         database(version),
     ];
     statements.join("; ")
@@ -113,32 +115,35 @@ fn below(chosen: &str) -> String {
     )
 }
 
-/// The columns of one relation as they are now, as one number: `relation` is an expression of type oid.
-pub(crate) fn fingerprint(relation: &str) -> String {
-    format!(
-        "(SELECT pg_catalog.hashtextextended(pg_catalog.string_agg(pg_catalog.concat_ws(',', a.attnum, a.attname, \
-         a.atttypid, a.atttypmod, a.attnotnull), ';' ORDER BY a.attnum), 0) FROM pg_catalog.pg_attribute a \
-         WHERE a.attrelid = {relation} AND a.attnum > 0 AND NOT a.attisdropped)"
-    )
-}
-
 /// The rows of a partitioned table are those of its leaves, which inherit like any child; those of a
 /// parent of plain inheritance are its children's, too. A table that was never analyzed has no
 /// estimate, so its size is asked for, but not among all of a schema: that waits for the locks of others.
-fn relations(chosen: &str, with_sizes: bool) -> String {
+fn relations(chosen: &str, with_sizes: bool, version: u32) -> String {
     let size = if with_sizes { "pg_relation_size(c.oid)" } else { "NULL::bigint" };
     format!(
         "{} SELECT c.oid, n.nspname, c.relname, c.relkind, obj_description(c.oid, 'pg_class'), \
          CASE WHEN l.rows IS NULL THEN greatest(c.reltuples, -1)::float8 \
          ELSE l.rows + greatest(c.reltuples, 0)::float8 * (c.relkind <> 'p')::int END, \
-         CASE WHEN c.relkind IN ('r', 'm') AND c.relpages = 0 AND l.rows IS NULL THEN {size} END, {} \
+         CASE WHEN c.relkind IN ('r', 'm') AND c.relpages = 0 AND l.rows IS NULL THEN {size} END, \
+         CASE WHEN {} AND coalesce(l.in_heaps, true) THEN \
+         greatest(c.relpages, l.pages, CASE WHEN c.relkind IN ('r', 'm') AND c.relpages = 0 AND l.rows IS NULL \
+         THEN {size} / current_setting('block_size')::bigint END) END \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-         LEFT JOIN LATERAL (SELECT sum(greatest(x.reltuples, 0)::float8) AS rows FROM below b \
-         JOIN pg_class x ON x.oid = b.oid WHERE b.root = c.oid AND x.relkind <> 'p') l ON true \
+         LEFT JOIN LATERAL (SELECT sum(greatest(x.reltuples, 0)::float8) AS rows, max(x.relpages) AS pages, \
+         bool_and({}) AS in_heaps FROM below b JOIN pg_class x ON x.oid = b.oid \
+         WHERE b.root = c.oid AND x.relkind <> 'p') l ON true \
          WHERE c.oid IN ({chosen}) ORDER BY n.nspname, c.relname",
         below(chosen),
-        fingerprint("c.oid")
+        // Older servers read all pages for a range of them.
+        if version >= 14_00_00 { in_heap("c") } else { "false".to_owned() },
+        in_heap("x"),
     )
+}
+
+/// Whether a relation's rows, if it has any of its own, are in pages that `ctid` counts: PostgreSQL's own
+/// access method has the oid 2 in every version.
+fn in_heap(relation: &str) -> String {
+    format!("({relation}.relkind = 'p' OR ({relation}.relkind IN ('r', 'm') AND {relation}.relam = 2))")
 }
 
 /// A child of plain inheritance may drop its parent's NOT NULL, and nobody watches over a foreign one's.
@@ -192,6 +197,32 @@ fn primary_keys(chosen: &str) -> String {
          CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place) \
          JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum \
          WHERE i.indisprimary AND k.place <= i.indnkeyatts AND i.indrelid IN ({chosen}) ORDER BY i.indrelid, k.place"
+    )
+}
+
+/// The columns by which an index finds rows: the first of each that covers all rows.
+fn index_leads(chosen: &str) -> String {
+    format!(
+        "SELECT DISTINCT i.indrelid, a.attname FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid \
+         JOIN pg_am m ON m.oid = x.relam AND m.amname IN ('btree', 'hash') \
+         JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
+         WHERE i.indisvalid AND i.indpred IS NULL AND i.indrelid IN ({chosen})"
+    )
+}
+
+/// What ANALYZE has found in each column; those of a parent with its children come last. The view is a
+/// barrier: only the names of one relation find its rows fast. A schema's are not asked for.
+fn values(chosen: &str, wanted: bool) -> String {
+    let condition = if wanted { format!("c.oid IN ({chosen})") } else { "false".to_owned() };
+    format!(
+        "SELECT c.oid, s.attname, s.null_frac, s.n_distinct, s.avg_width, s.ends[1], s.ends[2], s.common \
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL (\
+         SELECT s.attname, s.null_frac, s.n_distinct, s.avg_width, s.inherited, \
+         ARRAY[(s.histogram_bounds::text::text[])[1], \
+         (s.histogram_bounds::text::text[])[cardinality(s.histogram_bounds::text::text[])]] AS ends, \
+         CASE WHEN s.avg_width <= 16 THEN s.most_common_vals::text END AS common \
+         FROM pg_stats s WHERE s.schemaname = n.nspname AND s.tablename = c.relname OFFSET 0) s \
+         WHERE {condition} ORDER BY s.inherited"
     )
 }
 

@@ -1,15 +1,15 @@
 //! One relation as the server describes it, and how the answers of the catalog queries become it.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::scalar::ScalarValue;
 use meesh_base::{Error, Result, quote_identifier};
-use meesh_connector_spi::{ColumnInfo, TableDescription, TableInfo, TableKind};
+use meesh_connector_spi::{ColumnInfo, ColumnStatistics, TableDescription, TableInfo, TableKind, TableStatistics};
 
-use super::queries;
 use crate::config::{NumericMapping, PostgresConfig};
-use crate::pushdown::literal::quote_text;
 use crate::types::{Attribute, Collation, ColumnType, TypeResolver, TypeRow};
 use crate::wire::QueryResult;
 
@@ -33,10 +33,12 @@ pub(crate) struct Relation {
     pub(crate) primary_key: Vec<String>,
     /// Rows as the server estimates them; `None` for views and the like.
     pub(crate) rows: Option<u64>,
+    /// Pages of its largest part, roughly, if a range of `ctid` finds rows: not in views and foreign tables.
+    pub(crate) pages: Option<u64>,
+    /// Names of the columns by which an index finds rows.
+    pub(crate) indexed: Vec<String>,
     /// Whether the server's texts are in UTF-8, so that `COLLATE "C"` is the order of code points.
     pub(crate) utf8: bool,
-    /// Its columns when it was described, as [`super::fingerprint`] of it.
-    pub(crate) fingerprint: String,
 }
 
 /// A column of a relation.
@@ -44,6 +46,8 @@ pub(crate) struct Relation {
 pub(crate) struct RemoteColumn {
     /// Its name as the server has it.
     pub(crate) name: String,
+    /// The oid of its type.
+    pub(crate) type_oid: u32,
     /// What it becomes, how it travels, what can be pushed about it.
     pub(crate) column_type: ColumnType,
     /// Its collation; of no meaning for what is no text.
@@ -54,13 +58,47 @@ pub(crate) struct RemoteColumn {
     pub(crate) native_type: String,
     /// Its comment.
     pub(crate) comment: Option<String>,
+    /// What ANALYZE has found in it, if it was asked for.
+    pub(crate) values: Option<ColumnValues>,
+}
+
+/// What ANALYZE has found in a column.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ColumnValues {
+    /// The share of NULL, 0 to 1.
+    pub(crate) null_share: f64,
+    /// How many different values there are, if that is known.
+    pub(crate) distinct: Option<f64>,
+    /// Bytes of a value in the server, on average.
+    pub(crate) width: f64,
+    /// The least and the greatest value that it came across.
+    pub(crate) ends: Option<(ScalarValue, ScalarValue)>,
 }
 
 impl Relation {
-    /// An expression for the fingerprint that it has now, wherever its name leads.
-    pub(crate) fn fingerprint_now(&self) -> String {
-        let name = format!("{}.{}", quote_identifier(&self.schema), quote_identifier(&self.name));
-        queries::fingerprint(&format!("pg_catalog.to_regclass({})", quote_text(&name)))
+    /// Its name as it stands in statements.
+    pub(crate) fn quoted_name(&self) -> String {
+        format!("{}.{}", quote_identifier(&self.schema), quote_identifier(&self.name))
+    }
+
+    /// Its columns without those that every table has.
+    fn own_columns(&self) -> impl Iterator<Item = &Arc<RemoteColumn>> {
+        self.columns.iter().filter(|column| !column.is_system())
+    }
+
+    /// The oids of its columns' types, as PostgreSQL prints an array.
+    pub(crate) fn types(&self) -> String {
+        let oids: Vec<String> = self.own_columns().map(|column| column.type_oid.to_string()).collect();
+        format!("{{{}}}", oids.join(","))
+    }
+
+    /// An expression for the same as it is now, wherever its name leads.
+    pub(crate) fn types_now(&self) -> String {
+        let row = self.quoted_name();
+        let types = self.own_columns().map(|column| {
+            format!("pg_catalog.pg_typeof((NULL::{row}).{})::pg_catalog.oid", quote_identifier(&column.name))
+        });
+        format!("ARRAY[{}]::pg_catalog.oid[]::pg_catalog.text", types.collect::<Vec<_>>().join(", "))
     }
 
     /// The columns as Arrow fields.
@@ -88,6 +126,23 @@ impl Relation {
         }
     }
 
+    /// What the last ANALYZE has found, for people.
+    pub(crate) fn statistics(&self) -> TableStatistics {
+        let rows = self.rows.map(|rows| rows as f64);
+        let column = |column: &Arc<RemoteColumn>| {
+            let name = column.name.clone();
+            let Some(values) = &column.values else { return ColumnStatistics { name, ..Default::default() } };
+            ColumnStatistics {
+                name,
+                bytes: rows.map(|rows| rows * (1.0 - values.null_share) * values.width),
+                distinct: values.distinct,
+                null_share: Some(values.null_share),
+                ends: values.ends.clone(),
+            }
+        };
+        TableStatistics { rows, columns: self.columns.iter().map(column).collect() }
+    }
+
     /// Bytes of a row in Arrow, roughly.
     pub(crate) fn row_bytes<'a>(types: impl IntoIterator<Item = &'a DataType>) -> u64 {
         // Texts and the like: a view and some characters.
@@ -107,12 +162,12 @@ pub(super) fn table_kind(relkind: &str, schema: &str) -> TableKind {
     }
 }
 
-/// Builds relations from the six answers to [`super::queries::details`].
+/// Builds relations from the eight answers to [`super::queries::details`].
 ///
 /// # Errors
 /// `SourceUnavailable` if an answer is missing.
 pub(super) fn relations(answers: &[QueryResult], config: &PostgresConfig) -> Result<Vec<Arc<Relation>>> {
-    let [relations, columns, types, attributes, keys, database] = answers else {
+    let [relations, columns, types, attributes, keys, indexes, values, database] = answers else {
         return Err(Error::source_unavailable(format!(
             "catalog {:?}: the server did not answer every metadata query",
             config.options.catalog
@@ -131,26 +186,39 @@ pub(super) fn relations(answers: &[QueryResult], config: &PostgresConfig) -> Res
     let numeric: NumericMapping = config.numeric;
     let resolver = TypeResolver { types: &types, numeric, as_text: &config.types_as_text };
 
-    let mut by_relation: HashMap<u32, Vec<Arc<RemoteColumn>>> = HashMap::new();
+    // Of a parent the later row, which counts its children, too.
+    let mut values: HashMap<(u32, &str), Row<'_>> =
+        values.rows.iter().map(|row| Row(row)).map(|row| ((row.number(0), row.text(1)), row)).collect();
+    let mut columns_of: HashMap<u32, Vec<(RemoteColumn, Option<Row<'_>>)>> = HashMap::new();
     for row in &columns.rows {
         let row = Row(row);
-        by_relation.entry(row.number(0)).or_default().push(Arc::new(column(&row, &resolver, default_bytewise)));
+        let column = column(&row, &resolver, default_bytewise);
+        let values = values.remove(&(row.number(0), row.text(1)));
+        columns_of.entry(row.number(0)).or_default().push((column, values));
     }
-    let mut keys_by_relation: HashMap<u32, Vec<String>> = HashMap::new();
-    for row in &keys.rows {
+    let (mut keys, mut indexed) = (names_by_relation(keys), names_by_relation(indexes));
+    let relation = |row: &Vec<Option<String>>| {
         let row = Row(row);
-        keys_by_relation.entry(row.number(0)).or_default().push(row.text(1).to_owned());
+        let oid = row.number(0);
+        let relation = Relation {
+            primary_key: keys.remove(&oid).unwrap_or_default(),
+            indexed: indexed.remove(&oid).unwrap_or_default(),
+            utf8,
+            ..relation(&row, columns_of.remove(&oid).unwrap_or_default())
+        };
+        Arc::new(relation)
+    };
+    Ok(relations.rows.iter().map(relation).collect())
+}
+
+/// Rows of an oid and a name.
+fn names_by_relation(answer: &QueryResult) -> HashMap<u32, Vec<String>> {
+    let mut names: HashMap<u32, Vec<String>> = HashMap::new();
+    for row in &answer.rows {
+        let row = Row(row);
+        names.entry(row.number(0)).or_default().push(row.text(1).to_owned());
     }
-    Ok(relations
-        .rows
-        .iter()
-        .map(|row| {
-            let row = Row(row);
-            let oid = row.number(0);
-            let columns = by_relation.remove(&oid).unwrap_or_default();
-            Arc::new(relation(&row, columns, keys_by_relation.remove(&oid).unwrap_or_default(), utf8))
-        })
-        .collect())
+    names
 }
 
 /// One row of an answer; a value that is missing reads as empty, or as the type's default.
@@ -206,11 +274,37 @@ fn column(row: &Row<'_>, resolver: &TypeResolver<'_>, default_bytewise: bool) ->
     };
     RemoteColumn {
         name: row.text(1).to_owned(),
+        type_oid: row.number(2),
         column_type: resolver.column(row.number(2), row.number(3), row.number(4)),
         collation,
         nullable: !row.is_true(5),
         native_type: row.text(6).to_owned(),
         comment: row.optional(7).map(str::to_owned),
+        values: None,
+    }
+}
+
+/// What a row of `pg_stats` says of a column of `arrow` in a relation of so many rows.
+fn column_values(row: &Row<'_>, arrow: &DataType, rows: Option<u64>) -> ColumnValues {
+    let distinct: f64 = row.number(3);
+    let value = |text: &str| ScalarValue::try_from_string(text.to_owned(), arrow).ok().filter(|value| !value.is_null());
+    let common = row.text(7).trim_matches(['{', '}']).split(',').map(|text| text.trim_matches('"'));
+    let seen: Vec<ScalarValue> =
+        common.chain([row.text(5), row.text(6)]).filter(|text| !text.is_empty()).filter_map(value).collect();
+    let end =
+        |wanted: Ordering| seen.iter().cloned().reduce(|a, b| if b.partial_cmp(&a) == Some(wanted) { b } else { a });
+    // Of a text the commas are its own.
+    let ordered = !arrow.is_string() && !arrow.is_nested() && !arrow.is_floating();
+    ColumnValues {
+        null_share: row.number(2),
+        distinct: match (distinct, rows) {
+            (distinct, _) if distinct > 0.0 => Some(distinct),
+            // A share of the rows.
+            (distinct, Some(rows)) if distinct < 0.0 => Some(-distinct * rows as f64),
+            _ => None,
+        },
+        width: row.number(4),
+        ends: end(Ordering::Less).zip(end(Ordering::Greater)).filter(|_| ordered),
     }
 }
 
@@ -219,7 +313,8 @@ fn is_bytewise(name: &str) -> bool {
     matches!(name, "C" | "POSIX" | "ucs_basic")
 }
 
-fn relation(row: &Row<'_>, columns: Vec<Arc<RemoteColumn>>, primary_key: Vec<String>, utf8: bool) -> Relation {
+/// A relation, but for its keys and indexes.
+fn relation(row: &Row<'_>, columns: Vec<(RemoteColumn, Option<Row<'_>>)>) -> Relation {
     let schema = row.text(1).to_owned();
     let relkind = row.text(3);
     let estimated: Option<f64> = row.optional(5).and_then(|rows| rows.parse().ok());
@@ -229,30 +324,28 @@ fn relation(row: &Row<'_>, columns: Vec<Arc<RemoteColumn>>, primary_key: Vec<Str
         _ if !stored && relkind != "f" => None,
         // Never analyzed, as the planner does: what would fill its pages.
         (_, Some(bytes)) => {
-            let row_bytes = Relation::row_bytes(columns.iter().map(|column| &column.column_type.arrow));
+            let row_bytes = Relation::row_bytes(columns.iter().map(|(column, _)| &column.column_type.arrow));
             Some(bytes / (row_bytes + ROW_OVERHEAD_BYTES))
         }
         (Some(rows), None) if rows >= 0.0 => Some(rows as u64),
         _ => None,
     };
-    // A foreign table's NOT NULL is a promise that nobody keeps watch over.
-    let columns = if stored { columns } else { columns.into_iter().map(nullable).collect() };
+    let column = |(column, values): (RemoteColumn, Option<Row<'_>>)| {
+        let values = values.map(|row| column_values(&row, &column.column_type.arrow, rows));
+        // A foreign table's NOT NULL is a promise that nobody keeps watch over.
+        Arc::new(RemoteColumn { nullable: column.nullable || !stored, values, ..column })
+    };
+    let columns = columns.into_iter().map(column).collect();
     Relation {
         kind: table_kind(relkind, &schema),
         name: row.text(2).to_owned(),
         schema,
         comment: row.optional(4).map(str::to_owned),
         columns,
-        primary_key,
+        primary_key: Vec::new(),
         rows,
-        utf8,
-        fingerprint: row.text(7).to_owned(),
-    }
-}
-
-fn nullable(column: Arc<RemoteColumn>) -> Arc<RemoteColumn> {
-    match Arc::try_unwrap(column) {
-        Ok(column) => Arc::new(RemoteColumn { nullable: true, ..column }),
-        Err(shared) => shared,
+        pages: row.optional(7).and_then(|pages| pages.parse().ok()),
+        indexed: Vec::new(),
+        utf8: false,
     }
 }

@@ -58,6 +58,18 @@ pub(super) const DECIMAL_ROUNDING: ConfigKey = ConfigKey::new(
     "how ALLOW_OVERFLOW rounds; UNNECESSARY: a value that needs rounding is an error",
 )
 .or("UNNECESSARY");
+pub(super) const DYNAMIC_FILTERING: ConfigKey = ConfigKey::new(
+    "dynamic-filtering.enabled",
+    Bool,
+    "whether the keys of a join's other side are sent to the server, so that it yields only rows that can meet one",
+)
+.or("true");
+pub(super) const DYNAMIC_FILTERING_WAIT: ConfigKey = ConfigKey::new(
+    "dynamic-filtering.wait-timeout",
+    Duration,
+    "how long a scan waits for those keys before it starts without them",
+)
+.or("20s");
 pub(super) const METADATA_TTL: ConfigKey =
     ConfigKey::new("metadata.cache-ttl", Duration, "how long schemas, tables and columns are remembered").or("10s");
 pub(super) const SYSTEM_TABLES: ConfigKey =
@@ -85,6 +97,8 @@ pub(crate) const KEYS: &[ConfigKey] = &[
     DECIMAL_MAPPING,
     DECIMAL_SCALE,
     DECIMAL_ROUNDING,
+    DYNAMIC_FILTERING,
+    DYNAMIC_FILTERING_WAIT,
     METADATA_TTL,
     SYSTEM_TABLES,
     TYPES_AS_TEXT,
@@ -98,8 +112,6 @@ pub(crate) const KEYS: &[ConfigKey] = &[
     ConfigKey::ignored("case-insensitive-name-matching.config-file.refresh-period", "there is no such file"),
     ConfigKey::ignored("complex-expression-pushdown.enabled", "what PostgreSQL computes alike is pushed"),
     ConfigKey::ignored("domain-compaction-threshold", "lists are pushed as they are"),
-    ConfigKey::ignored("dynamic-filtering.enabled", "the engine decides join by join"),
-    ConfigKey::ignored("dynamic-filtering.wait-timeout", "a scan starts when its rows are first asked for"),
     ConfigKey::ignored(
         "experimental.join-pushdown.automatic.max-join-to-tables-ratio",
         "joins are pushed when they do not swell the result",

@@ -1,9 +1,12 @@
 //! Comparisons: the engine compares texts by code points and floats by their bits; PostgreSQL by
 //! collation and by value. What is printed here means the same on both sides.
 
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::Operator;
 use datafusion::scalar::ScalarValue;
+use meesh_connector_spi::{ColumnKeys, Keys};
 
 use super::literal::{self, Reason};
 use super::term::{Binding, Term};
@@ -49,6 +52,63 @@ impl Comparer {
         let items: Vec<String> = printed.into_iter().map(|(_, item)| item).collect();
         let not = if negated { "NOT " } else { "" };
         Ok(Term::truth(format!("{left} {not}IN ({})", items.join(", ")), Binding::Compare))
+    }
+
+    /// A condition that every row passes whose `value` is one of the keys.
+    pub(super) fn within(self, value: &Term, keys: &ColumnKeys) -> Result<Term, Reason> {
+        let met = match &keys.keys {
+            Keys::List(list) if list.is_empty() => "FALSE".to_owned(),
+            Keys::List(list) => self.any_of(value, list)?,
+            Keys::Range { least, greatest } => self.between(value, least.as_ref(), greatest.as_ref())?,
+        };
+        Ok(match keys.or_null {
+            true => Term::truth(format!("({met} OR {} IS NULL)", value.atom()), Binding::Atom),
+            false => Term::truth(met, Binding::And),
+        })
+    }
+
+    /// `value = ANY (list)`, in the column's own type where that is exact. A key that no value of the
+    /// column equals is left out.
+    fn any_of(self, value: &Term, list: &ArrayRef) -> Result<String, Reason> {
+        if family(&value.arrow, list.data_type()) != Some(Family::Text) {
+            return match (value.form, family(&value.arrow, list.data_type())) {
+                (Form::Plain, Some(Family::Exact)) => {
+                    Ok(format!("{} = ANY ({})", value.bound(Binding::Arithmetic), literal::array(list)?))
+                }
+                _ => Err(format!("comparison of {}", value.arrow)),
+            };
+        }
+        let texts = cast(list, &DataType::Utf8).map_err(|error| error.to_string())?;
+        let texts = texts.as_string_opt::<i32>().ok_or("not a text")?.iter().flatten();
+        // No text of PostgreSQL's holds it.
+        let texts = texts.filter(|text| !text.contains('\0'));
+        let any = |left: String, list: String| Ok(format!("{left} = ANY ({list})"));
+        match value.form {
+            Form::Uuid => any(value.atom(), literal::texts_array(texts.filter(|text| is_canonical_uuid(text)), "uuid")),
+            Form::Padded if value.collation.deterministic => {
+                any(value.atom(), literal::texts_array(texts.filter(|text| !text.ends_with(' ')), "bpchar"))
+            }
+            _ => {
+                let text = value.value().ok_or_else(|| format!("comparison of {}", value.arrow))?;
+                let collate = if equal_alike(text.collation, Collation::NONE) { "" } else { " COLLATE \"C\"" };
+                any(format!("{}{collate}", text.atom()), literal::texts_array(texts, "text"))
+            }
+        }
+    }
+
+    fn between(
+        self,
+        value: &Term,
+        least: Option<&ScalarValue>,
+        greatest: Option<&ScalarValue>,
+    ) -> Result<String, Reason> {
+        let bounds = [(Operator::GtEq, least), (Operator::LtEq, greatest)];
+        let bounds = bounds.into_iter().filter_map(|(op, bound)| Some((op, bound?)));
+        let compared = bounds.map(|(op, bound)| {
+            let bound = Term::literal(literal::print(bound)?, bound);
+            Ok(self.compare(op, value, &bound)?.bound(Binding::And))
+        });
+        Ok(compared.collect::<Result<Vec<_>, Reason>>()?.join(" AND "))
     }
 
     /// `term` as a key to group by, whose equal values are the engine's.

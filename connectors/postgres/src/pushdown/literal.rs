@@ -1,6 +1,9 @@
 //! Literals in pushed SQL: every one carries its type, and no text can end its own quotes.
 
-use arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit};
+use std::fmt::{Display, Write as _};
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Int32Type, Int64Type, IntervalMonthDayNano, TimeUnit};
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike};
 use datafusion::scalar::ScalarValue;
 
@@ -22,37 +25,104 @@ pub(crate) fn quote_text(text: &str) -> String {
     if text.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }
 
+/// A value as PostgreSQL reads it, before it is quoted.
+struct Plain {
+    text: String,
+    type_name: &'static str,
+}
+
 /// `value` as a literal of the type that PostgreSQL has for its Arrow type.
 ///
 /// # Errors
 /// The reason, if PostgreSQL has no such value, or another one would be meant.
 pub(super) fn print(value: &ScalarValue) -> Result<String, Reason> {
-    use ScalarValue as V;
     if value.is_null() {
         return null(&value.data_type());
     }
-    Ok(match value {
-        V::Boolean(Some(value)) => if *value { "TRUE" } else { "FALSE" }.to_owned(),
-        V::Int16(Some(value)) => integer(i64::from(*value), "smallint"),
-        V::Int32(Some(value)) => integer(i64::from(*value), "integer"),
-        V::Int64(Some(value)) => integer(*value, "bigint"),
-        V::UInt32(Some(value)) => format!("'{value}'::oid"),
-        V::Float32(Some(value)) => float(f64::from(*value), &format!("{value:?}"), "real"),
-        V::Float64(Some(value)) => float(*value, &format!("{value:?}"), "double precision"),
-        V::Decimal128(Some(unscaled), _, scale) => decimal(&unscaled.to_string(), *scale),
-        V::Decimal256(Some(unscaled), _, scale) => decimal(&unscaled.to_string(), *scale),
-        V::Utf8(Some(text)) | V::LargeUtf8(Some(text)) | V::Utf8View(Some(text)) => self::text(text)?,
-        V::Binary(Some(bytes)) | V::LargeBinary(Some(bytes)) | V::BinaryView(Some(bytes)) => binary(bytes),
-        V::Date32(Some(days)) => date(*days)?,
-        V::Time64Microsecond(Some(microseconds)) => time(*microseconds)?,
+    if let ScalarValue::Boolean(Some(value)) = value {
+        return Ok(if *value { "TRUE" } else { "FALSE" }.to_owned());
+    }
+    let Plain { text, type_name } = plain(value)?;
+    // In quotes if negative: the minus sign binds weaker than the cast.
+    let bare = matches!(type_name, "smallint" | "integer" | "bigint" | "numeric") && !text.starts_with('-');
+    Ok(if bare { format!("{text}::{type_name}") } else { format!("{}::{type_name}", quote_text(&text)) })
+}
+
+/// The values, none of them NULL, as one literal: `'{1,2}'::bigint[]`. A parameter in all but name: however
+/// many there are, it is one node of the statement.
+///
+/// # Errors
+/// As [`print`].
+pub(super) fn array(values: &ArrayRef) -> Result<String, Reason> {
+    let (type_name, _) = crate::types::computed(values.data_type()).ok_or("array of another type")?;
+    if let Some(values) = values.as_primitive_opt::<Int64Type>() {
+        return Ok(numbers(values.values().iter(), type_name));
+    }
+    if let Some(values) = values.as_primitive_opt::<Int32Type>() {
+        return Ok(numbers(values.values().iter(), type_name));
+    }
+    let value = |row| plain(&ScalarValue::try_from_array(values, row).map_err(|error| error.to_string())?);
+    let texts = (0..values.len()).map(|row| Ok(value(row)?.text)).collect::<Result<Vec<_>, Reason>>()?;
+    Ok(texts_array(texts.iter().map(String::as_str), type_name))
+}
+
+/// These texts as one literal: `'{"a b",c}'::text[]`.
+pub(super) fn texts_array<'a>(texts: impl Iterator<Item = &'a str>, type_name: &str) -> String {
+    let mut list = String::from("{");
+    for (index, text) in texts.enumerate() {
+        if index > 0 {
+            list.push(',');
+        }
+        list.push('"');
+        for letter in text.chars() {
+            if matches!(letter, '"' | '\\') {
+                list.push('\\');
+            }
+            list.push(letter);
+        }
+        list.push('"');
+    }
+    list.push('}');
+    format!("{}::{type_name}[]", quote_text(&list))
+}
+
+fn numbers<'a, N: Display + 'a>(values: impl Iterator<Item = &'a N>, type_name: &str) -> String {
+    let mut list = String::from("'{");
+    for (index, value) in values.enumerate() {
+        let comma = if index > 0 { "," } else { "" };
+        // Writing to a String does not fail.
+        let _written = write!(list, "{comma}{value}");
+    }
+    format!("{list}}}'::{type_name}[]")
+}
+
+/// # Errors
+/// As [`print`]; NULL has no text.
+fn plain(value: &ScalarValue) -> Result<Plain, Reason> {
+    use ScalarValue as V;
+    let (text, type_name) = match value {
+        V::Boolean(Some(value)) => (if *value { "t" } else { "f" }.to_owned(), "boolean"),
+        V::Int16(Some(value)) => (value.to_string(), "smallint"),
+        V::Int32(Some(value)) => (value.to_string(), "integer"),
+        V::Int64(Some(value)) => (value.to_string(), "bigint"),
+        V::UInt32(Some(value)) => (value.to_string(), "oid"),
+        V::Float32(Some(value)) => (float(f64::from(*value), &format!("{value:?}")), "real"),
+        V::Float64(Some(value)) => (float(*value, &format!("{value:?}")), "double precision"),
+        V::Decimal128(Some(unscaled), _, scale) => (decimal(&unscaled.to_string(), *scale), "numeric"),
+        V::Decimal256(Some(unscaled), _, scale) => (decimal(&unscaled.to_string(), *scale), "numeric"),
+        V::Utf8(Some(text)) | V::LargeUtf8(Some(text)) | V::Utf8View(Some(text)) => (self::text(text)?, "text"),
+        V::Binary(Some(bytes)) | V::LargeBinary(Some(bytes)) | V::BinaryView(Some(bytes)) => (binary(bytes), "bytea"),
+        V::Date32(Some(days)) => (date(*days)?, "date"),
+        V::Time64Microsecond(Some(microseconds)) => (time(*microseconds)?, "time"),
         V::TimestampSecond(Some(value), zone) => timestamp(scaled(*value, 1_000_000)?, zone.as_deref())?,
         V::TimestampMillisecond(Some(value), zone) => timestamp(scaled(*value, 1_000)?, zone.as_deref())?,
         V::TimestampMicrosecond(Some(value), zone) => timestamp(*value, zone.as_deref())?,
         V::TimestampNanosecond(Some(value), zone) if value % 1000 == 0 => timestamp(value / 1000, zone.as_deref())?,
         V::TimestampNanosecond(..) => return Err("literal has nanoseconds".to_owned()),
-        V::IntervalMonthDayNano(Some(value)) => interval(*value)?,
+        V::IntervalMonthDayNano(Some(value)) => (interval(*value)?, "interval"),
         other => return Err(format!("literal of type {}", other.data_type())),
-    })
+    };
+    Ok(Plain { text, type_name })
 }
 
 fn null(data_type: &DataType) -> Result<String, Reason> {
@@ -62,19 +132,14 @@ fn null(data_type: &DataType) -> Result<String, Reason> {
     }
 }
 
-/// In quotes if negative: the minus sign binds weaker than the cast.
-fn integer(value: i64, name: &str) -> String {
-    if value < 0 { format!("'{value}'::{name}") } else { format!("{value}::{name}") }
-}
-
-fn float(value: f64, shortest: &str, name: &str) -> String {
+fn float(value: f64, shortest: &str) -> String {
     let text = match value {
         value if value.is_nan() => "NaN",
         f64::INFINITY => "Infinity",
         f64::NEG_INFINITY => "-Infinity",
         _ => shortest,
     };
-    format!("'{text}'::{name}")
+    text.to_owned()
 }
 
 fn decimal(unscaled: &str, scale: i8) -> String {
@@ -88,25 +153,25 @@ fn decimal(unscaled: &str, scale: i8) -> String {
         }
         Err(_negative) => format!("{digits}{}", "0".repeat(usize::from(scale.unsigned_abs()))),
     };
-    if sign.is_empty() { format!("{number}::numeric") } else { format!("'-{number}'::numeric") }
+    format!("{sign}{number}")
 }
 
 fn text(text: &str) -> Result<String, Reason> {
     if text.contains('\0') {
         return Err("literal holds the character U+0000".to_owned());
     }
-    Ok(format!("{}::text", quote_text(text)))
+    Ok(text.to_owned())
 }
 
 fn binary(bytes: &[u8]) -> String {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}::bytea", quote_text(&format!("\\x{hex}")))
+    format!("\\x{hex}")
 }
 
 fn date(days: i32) -> Result<String, Reason> {
     let date = days.checked_add(UNIX_EPOCH_DAYS).and_then(NaiveDate::from_num_days_from_ce_opt);
     let (day, era) = date.and_then(day_and_era).ok_or("date is out of range")?;
-    Ok(format!("'{day}{era}'::date"))
+    Ok(format!("{day}{era}"))
 }
 
 fn time(microseconds: i64) -> Result<String, Reason> {
@@ -114,18 +179,18 @@ fn time(microseconds: i64) -> Result<String, Reason> {
     let time = time.and_then(|(seconds, rest)| {
         chrono::NaiveTime::from_num_seconds_from_midnight_opt(seconds, rest * 1000).map(clock)
     });
-    Ok(format!("'{}'::time", time.ok_or("time is out of range")?))
+    time.ok_or_else(|| "time is out of range".to_owned())
 }
 
-fn timestamp(microseconds: i64, zone: Option<&str>) -> Result<String, Reason> {
+fn timestamp(microseconds: i64, zone: Option<&str>) -> Result<(String, &'static str), Reason> {
     let instant = DateTime::from_timestamp_micros(microseconds).map(|instant| instant.naive_utc());
     let instant =
         instant.and_then(|instant: NaiveDateTime| Some((day_and_era(instant.date())?, clock(instant.time()))));
     let ((day, era), clock) = instant.ok_or("timestamp is out of range")?;
     match zone {
-        None => Ok(format!("'{day} {clock}{era}'::timestamp")),
+        None => Ok((format!("{day} {clock}{era}"), "timestamp")),
         // The value is an instant whatever its zone; the zone only says how it is shown.
-        Some(zone) if is_utc(zone) => Ok(format!("'{day} {clock}+00{era}'::timestamptz")),
+        Some(zone) if is_utc(zone) => Ok((format!("{day} {clock}+00{era}"), "timestamptz")),
         Some(zone) => Err(format!("time zone {zone}")),
     }
 }
@@ -154,7 +219,7 @@ fn interval(value: IntervalMonthDayNano) -> Result<String, Reason> {
         return Err("literal has nanoseconds".to_owned());
     }
     let microseconds = value.nanoseconds / 1000;
-    Ok(format!("'{} mons {} days {microseconds} microseconds'::interval", value.months, value.days))
+    Ok(format!("{} mons {} days {microseconds} microseconds", value.months, value.days))
 }
 
 fn scaled(value: i64, factor: i64) -> Result<i64, Reason> {
@@ -172,6 +237,8 @@ pub(super) fn is_microseconds(data_type: &DataType) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -218,6 +285,24 @@ mod tests {
         ] {
             assert_eq!(print(&value).as_deref(), Ok(sql), "{value:?}");
         }
+    }
+
+    #[test]
+    fn lists_are_one_literal() {
+        use arrow::array::{BinaryArray, Date32Array, Int64Array, StringArray};
+        let texts = ["a b", "it's", r"\", "\"", "", "NULL", "{,}", "🦦"];
+        for (values, sql) in [
+            (Arc::new(Int64Array::from(vec![-1, 7])) as ArrayRef, "'{-1,7}'::bigint[]"),
+            (Arc::new(Date32Array::from(vec![0, -719_163])), r#"'{"1970-01-01","0001-12-31 BC"}'::date[]"#),
+            (Arc::new(BinaryArray::from(vec![&[0xde_u8, 0xad][..]])), r#"E'{"\\\\xdead"}'::bytea[]"#),
+            (
+                Arc::new(StringArray::from(texts.to_vec())),
+                r#"E'{"a b","it''s","\\\\","\\"","","NULL","{,}","🦦"}'::text[]"#,
+            ),
+        ] {
+            assert_eq!(array(&values).as_deref(), Ok(sql));
+        }
+        assert!(array(&(Arc::new(StringArray::from(vec!["a\0b"])) as ArrayRef)).is_err());
     }
 
     #[test]

@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use meesh_base::quote_identifier;
+use meesh_connector_spi::ColumnKeys;
 
+use super::compare::Comparer;
 use super::literal::Reason;
 use super::term::{Binding, Term};
 use crate::catalog::{Relation, RemoteColumn};
@@ -25,14 +27,37 @@ const GROUPS_SHARE: f64 = 0.1;
 /// PostgreSQL's own limit (`MaxTupleAttributeNumber`).
 const COLUMNS_MAX: usize = 1_664;
 
+/// What a SELECT reads from.
+#[derive(Debug, Clone)]
+enum From {
+    /// A relation, by its quoted name.
+    Relation(String),
+    /// The rows of a SELECT, as long as each of them is a row of one relation.
+    Derived { inner: Box<Select>, list: String, alias: String },
+    /// Anything else, printed.
+    Text(String),
+}
+
+impl From {
+    /// As it stands after FROM; of a relation only the pages that `pages` admits.
+    fn text(&self, pages: Option<&str>) -> String {
+        match self {
+            Self::Relation(text) | Self::Text(text) => text.clone(),
+            Self::Derived { inner, list, alias } => {
+                format!("({}) AS {alias}{}", inner.text(list, pages), column_names(inner.columns.len()))
+            }
+        }
+    }
+}
+
 /// A SELECT being put together.
-#[derive(Debug)]
-pub(super) struct Select {
+#[derive(Debug, Clone)]
+pub(crate) struct Select {
     /// The source whose relations are read.
     pub(super) source_key: String,
-    from: String,
+    from: From,
     /// The output columns, one for each field of the plan's schema.
-    pub(super) columns: Vec<Term>,
+    pub(crate) columns: Vec<Term>,
     filters: Vec<String>,
     /// How many columns, from the first on, the rows are grouped by; `None` if they are not.
     group: Option<usize>,
@@ -40,11 +65,11 @@ pub(super) struct Select {
     fetch: Option<usize>,
     skip: usize,
     /// The relation, as long as every row is a row of it: then the scan may be split.
-    pub(super) relation: Option<Arc<Relation>>,
+    pub(crate) relation: Option<Arc<Relation>>,
     /// Every relation that is read.
-    pub(super) relations: Vec<Arc<Relation>>,
+    pub(crate) relations: Vec<Arc<Relation>>,
     /// Rows of the result, estimated.
-    pub(super) rows: Option<f64>,
+    pub(crate) rows: Option<f64>,
     /// Whether texts are ordered by code points under `COLLATE "C"`.
     pub(super) utf8: bool,
     /// How many derived tables have been made.
@@ -66,7 +91,7 @@ impl Select {
         let column = |column: &Arc<RemoteColumn>| Term::column(quote_identifier(&column.name), column);
         Self {
             source_key: source_key.to_owned(),
-            from: format!("{}.{}", quote_identifier(&relation.schema), quote_identifier(&relation.name)),
+            from: From::Relation(relation.quoted_name()),
             columns: relation.columns.iter().map(column).collect(),
             filters: Vec::new(),
             group: None,
@@ -88,6 +113,11 @@ impl Select {
         Ok(())
     }
 
+    /// Whether a condition leaves rows out.
+    pub(crate) fn is_filtered(&self) -> bool {
+        !self.filters.is_empty() || matches!(&self.from, From::Derived { inner, .. } if inner.is_filtered())
+    }
+
     /// Whether a condition on these columns can stand in this very SELECT.
     pub(super) fn takes_filter(&self, used: impl IntoIterator<Item = usize>) -> bool {
         self.fetch.is_none() && self.skip == 0 && self.takes_expressions(used)
@@ -96,6 +126,22 @@ impl Select {
     /// Whether expressions over these columns can: a computed column would be computed twice.
     pub(super) fn takes_expressions(&self, used: impl IntoIterator<Item = usize>) -> bool {
         used.into_iter().all(|index| self.columns.get(index).is_some_and(|column| column.plain))
+    }
+
+    /// Leaves out rows whose value in a column is none of the keys.
+    ///
+    /// # Errors
+    /// The reason why PostgreSQL cannot tell; nothing is changed then.
+    pub(crate) fn restrict(&mut self, keys: &ColumnKeys) -> Result<(), Reason> {
+        let mut restricted = self.clone();
+        if !restricted.takes_filter([keys.column]) {
+            restricted.wrap();
+        }
+        let column = restricted.columns.get(keys.column).ok_or("no such column")?;
+        let condition = Comparer { utf8: restricted.utf8 }.within(column, keys)?;
+        restricted.filter(&condition, 1.0);
+        *self = restricted;
+        Ok(())
     }
 
     /// Adds a condition; [`Self::takes_filter`] was asked. `share`: how many rows are left of one.
@@ -142,7 +188,7 @@ impl Select {
         let condition = condition.map(|condition| format!(" ON {condition}")).unwrap_or_default();
         let rows = self.rows.zip(right.rows).map(|(left, right)| left.max(right));
         Self {
-            from: format!("{} {kind} {}{condition}", self.from, right.from),
+            from: From::Text(format!("{} {kind} {}{condition}", self.from.text(None), right.from.text(None))),
             columns: [self.columns, right.columns].concat(),
             relations: [self.relations, right.relations].concat(),
             relation: None,
@@ -158,14 +204,14 @@ impl Select {
         self.relations.extend(other.relations);
         self.derived = self.derived.max(other.derived);
         let condition = condition.map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
-        format!("EXISTS (SELECT FROM {}{condition})", other.from)
+        format!("EXISTS (SELECT FROM {}{condition})", other.from.text(None))
     }
 
     /// As [`Self::exists`], of a column that must equal one of the other's values: `(SELECT q2.c0 FROM …)`.
     pub(super) fn list_of(&mut self, other: Self, value: &str) -> String {
         self.relations.extend(other.relations);
         self.derived = self.derived.max(other.derived);
-        format!("(SELECT {value} FROM {})", other.from)
+        format!("(SELECT {value} FROM {})", other.from.text(None))
     }
 
     /// All rows of all branches, each of which prints its columns as `types`.
@@ -195,7 +241,7 @@ impl Select {
             .collect();
         Ok(Self {
             source_key,
-            from: format!("({}) AS {alias}{}", texts.join(" UNION ALL "), column_names(columns.len())),
+            from: From::Text(format!("({}) AS {alias}{}", texts.join(" UNION ALL "), column_names(columns.len()))),
             columns,
             filters: Vec::new(),
             group: None,
@@ -225,26 +271,43 @@ impl Select {
     }
 
     fn derive(&mut self, number: usize) {
-        self.derived = number;
         let alias = format!("q{number}");
         let list: Vec<&str> = self.columns.iter().map(|column| column.text.as_str()).collect();
-        let inner = self.text(&list.join(", "));
-        self.from = format!("({inner}) AS {alias}{}", column_names(self.columns.len()));
-        self.filters.clear();
-        self.order.clear();
-        self.group = None;
-        (self.skip, self.fetch) = (0, None);
-        for (index, column) in self.columns.iter_mut().enumerate() {
+        let list = list.join(", ");
+        let mut columns = self.columns.clone();
+        for (index, column) in columns.iter_mut().enumerate() {
             column.text = format!("{alias}.c{index}");
             (column.binding, column.literal, column.plain) = (Binding::Atom, None, true);
         }
+        let outer = Self {
+            source_key: std::mem::take(&mut self.source_key),
+            from: From::Text(String::new()),
+            columns,
+            filters: Vec::new(),
+            group: None,
+            order: Vec::new(),
+            fetch: None,
+            skip: 0,
+            relation: self.relation.clone(),
+            relations: std::mem::take(&mut self.relations),
+            rows: self.rows,
+            utf8: self.utf8,
+            derived: number,
+        };
+        let inner = std::mem::replace(self, outer);
+        self.from = if self.relation.is_some() {
+            From::Derived { inner: Box::new(inner), list, alias }
+        } else {
+            From::Text(format!("({}) AS {alias}{}", inner.text(&list, None), column_names(self.columns.len())))
+        };
     }
 
-    /// The SELECT with each column cast to what its field's type travels as.
+    /// The SELECT with each column cast to what its field's type travels as. `pages`: a condition on the
+    /// relation's `ctid`, if every row is a row of one ([`Self::relation`]).
     ///
     /// # Errors
     /// The reason, if a column's type cannot travel.
-    pub(super) fn finish(&self, types: &[&DataType]) -> Result<(String, Vec<Decoder>), Reason> {
+    pub(crate) fn finish(&self, types: &[&DataType], pages: Option<&str>) -> Result<(String, Vec<Decoder>), Reason> {
         if self.columns.len() != types.len() || types.len() > COLUMNS_MAX {
             return Err(format!("{} columns", self.columns.len()));
         }
@@ -255,7 +318,7 @@ impl Select {
             .map(|(column, arrow)| output(column, arrow))
             .collect::<Result<Vec<_>, _>>()?;
         let list: Vec<&str> = outputs.iter().map(|output| output.text.as_str()).collect();
-        let text = self.text(&list.join(", "));
+        let text = self.text(&list.join(", "), pages);
         Ok((text, outputs.into_iter().map(|output| output.decoder).collect()))
     }
 
@@ -271,14 +334,16 @@ impl Select {
             Ok(format!("{}::{name}", value.atom()))
         };
         let list = self.columns.iter().zip(types).map(value).collect::<Result<Vec<_>, Reason>>()?;
-        Ok(self.text(&list.join(", ")))
+        Ok(self.text(&list.join(", "), None))
     }
 
-    fn text(&self, list: &str) -> String {
+    fn text(&self, list: &str, pages: Option<&str>) -> String {
         let space = if list.is_empty() { "" } else { " " };
-        let mut text = format!("SELECT{space}{list} FROM {}", self.from);
-        if !self.filters.is_empty() {
-            text.push_str(&format!(" WHERE {}", self.filters.join(" AND ")));
+        let mut text = format!("SELECT{space}{list} FROM {}", self.from.text(pages));
+        let pages = pages.filter(|_| matches!(self.from, From::Relation(_)));
+        let filters: Vec<&str> = pages.into_iter().chain(self.filters.iter().map(String::as_str)).collect();
+        if !filters.is_empty() {
+            text.push_str(&format!(" WHERE {}", filters.join(" AND ")));
         }
         // By their places: a constant would be read as one.
         let places: Vec<String> = (1..=self.group.unwrap_or(0)).map(|place| place.to_string()).collect();

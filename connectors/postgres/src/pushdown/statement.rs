@@ -12,6 +12,6 @@ use super::print;
 /// The reason, if it is no fragment of `source_key`'s.
 pub(crate) fn select_text(fragment: &LogicalPlan, source_key: &str) -> Result<String, Reason> {
     let select = print::select(fragment, source_key)?;
-    let (text, _) = select.finish(&print::types(fragment.schema()))?;
+    let (text, _) = select.finish(&print::types(fragment.schema()), None)?;
     Ok(text)
 }

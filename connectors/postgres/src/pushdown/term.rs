@@ -27,7 +27,7 @@ pub(super) enum Binding {
 
 /// A printed expression.
 #[derive(Debug, Clone)]
-pub(super) struct Term {
+pub(crate) struct Term {
     /// The SQL.
     pub(super) text: String,
     /// What must be put in parentheses where.
@@ -39,7 +39,7 @@ pub(super) struct Term {
     /// If it is text, by what it is compared.
     pub(super) collation: Collation,
     /// The column it is, with nothing done to it.
-    pub(super) column: Option<Arc<RemoteColumn>>,
+    pub(crate) column: Option<Arc<RemoteColumn>>,
     /// The literal it is.
     pub(super) literal: Option<ScalarValue>,
     /// Whether it is a name or a literal, so that using it twice costs nothing.

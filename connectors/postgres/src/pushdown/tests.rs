@@ -46,6 +46,8 @@ fn relation(utf8: bool) -> Relation {
             nullable: *name != "id",
             native_type: String::new(),
             comment: None,
+            type_oid: *oid,
+            values: None,
         })
     };
     Relation {
@@ -57,7 +59,8 @@ fn relation(utf8: bool) -> Relation {
         primary_key: vec!["id".into()],
         rows: Some(1000),
         utf8,
-        fingerprint: String::new(),
+        pages: None,
+        indexed: vec!["id".into()],
     }
 }
 
@@ -92,7 +95,7 @@ async fn plan(sql: &str, utf8: bool) -> (PostgresConnector, LogicalPlan) {
 async fn printed(sql: &str, utf8: bool) -> String {
     let (connector, plan) = plan(sql, utf8).await;
     let outcome = print::select(&plan, &connector.source_key());
-    match outcome.and_then(|select| select.finish(&print::types(plan.schema()))) {
+    match outcome.and_then(|select| select.finish(&print::types(plan.schema()), None)) {
         Ok((text, _)) => text,
         Err(reason) => format!("local: {reason}"),
     }
@@ -276,7 +279,7 @@ async fn a_scan_without_columns_counts() {
     }
     assert!(leaf.schema().fields().is_empty(), "{leaf}");
     let select = print::select(leaf, &connector.source_key()).unwrap();
-    assert_eq!(select.finish(&[]).unwrap().0, "SELECT FROM \"Public\".\"t\" WHERE \"n\" > 1::integer");
+    assert_eq!(select.finish(&[], None).unwrap().0, "SELECT FROM \"Public\".\"t\" WHERE \"n\" > 1::integer");
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ pub(super) const LOCAL_FUNCTIONS: &[(&str, &str)] = &[
 ];
 
 /// How far PostgreSQL's comparison of two values agrees with the engine's.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
     /// Whatever the values.
     Exact,

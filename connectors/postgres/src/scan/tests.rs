@@ -1,8 +1,11 @@
 //! Rows of a real server.
 
+mod keys;
 mod oracle;
+mod split;
 mod types;
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use arrow::compute::concat_batches;
@@ -10,7 +13,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use meesh_base::QueryId;
+use meesh_base::{ErrorKind, QueryId, QueryScope};
 use meesh_connector_spi::{Connector, Pushdown};
 
 use super::*;
@@ -49,10 +52,15 @@ async fn whole_table(connector: &PostgresConnector, name: &str) -> LogicalPlan {
 
 async fn read(connector: &PostgresConnector, plan: &LogicalPlan, batch_rows: usize) -> Result<Vec<RecordBatch>> {
     let scope = scope();
-    let planned = connector.plan(plan, &scope).await?;
+    let planned = connector.plan(plan, &scope, 1).await?;
     assert_eq!(&*planned.scan.schema(), plan.schema().as_arrow());
-    let batches: Vec<_> = planned.scan.open(0, scope, &[], batch_rows).collect().await;
+    let batches: Vec<_> = open(&*planned.scan, scope, batch_rows).collect().await;
     batches.into_iter().collect()
+}
+
+/// The rows of all streams.
+fn open(scan: &dyn SourceScan, scope: Arc<QueryScope>, batch_rows: usize) -> BoxStream<'static, Result<RecordBatch>> {
+    stream::select_all(scan.open(ScanRequest::all(scope, scan.schema(), batch_rows))).boxed()
 }
 
 fn cells(batches: &[RecordBatch]) -> Vec<Vec<String>> {
@@ -87,10 +95,10 @@ async fn a_scan_counts_its_progress_and_names_its_query() {
     let connector = connector(&[]);
     let plan = whole_table(&connector, "progress").await;
     let scope = scope();
-    let scan = connector.plan(&plan, &scope).await.unwrap().scan;
+    let scan = connector.plan(&plan, &scope, 1).await.unwrap().scan;
     assert_eq!(scan.remote_text(), "SELECT \"i\", \"t\" FROM \"public\".\"progress\"");
     assert_eq!(scan.statistics().num_rows.get_value(), Some(&100_000));
-    let mut rows = scan.open(0, Arc::clone(&scope), &[], 1000);
+    let mut rows = open(&*scan, Arc::clone(&scope), 1000);
     let first = rows.next().await.unwrap().unwrap();
     let named = format!("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'meesh/{}'", scope.id());
     assert_eq!(shared_server().psql(&named), "1");
@@ -126,19 +134,19 @@ async fn a_scan_ends_with_its_stream_its_query_or_its_deadline() {
     let connector = connector(&[("connections-max", "2")]);
     for view in ["endless", "silent"] {
         let plan = whole_table(&connector, view).await;
-        let open = |scope: &Arc<QueryScope>| {
+        let begin = |scope: &Arc<QueryScope>| {
             let (scope, connector, plan) = (Arc::clone(scope), connector.clone(), plan.clone());
-            async move { connector.plan(&plan, &scope).await.unwrap().scan.open(0, scope, &[], 1000) }
+            async move { open(&*connector.plan(&plan, &scope, 1).await.unwrap().scan, scope, 1000) }
         };
         // Dropped: `endless` after a batch, `silent` while the server has said nothing.
         let gone = scope();
-        let mut stream = open(&gone).await;
+        let mut stream = begin(&gone).await;
         drop(tokio::time::timeout(Duration::from_millis(300), stream.next()).await);
         drop(stream);
         active_is_gone(&gone).await;
         // Cancelled.
         let cancelled = scope();
-        let stream = open(&cancelled).await;
+        let stream = begin(&cancelled).await;
         let token = cancelled.cancel_token().clone();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -149,15 +157,15 @@ async fn a_scan_ends_with_its_stream_its_query_or_its_deadline() {
         active_is_gone(&cancelled).await;
         // Out of time.
         let late = Arc::new(QueryScope::new(QueryId::generate(), "ann", Some(Duration::from_millis(300))));
-        let last = open(&late).await.fold(None, |_, batch| async { Some(batch) }).await;
+        let last = begin(&late).await.fold(None, |_, batch| async { Some(batch) }).await;
         assert_eq!(last.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
         active_is_gone(&late).await;
     }
     // The pool is whole: two sessions at once.
     let plan = whole_table(&connector, "endless").await;
     let scopes = [scope(), scope()];
-    let scan = connector.plan(&plan, &scopes[0]).await.unwrap().scan;
-    let mut streams: Vec<_> = scopes.iter().map(|scope| scan.open(0, Arc::clone(scope), &[], 10)).collect();
+    let scan = connector.plan(&plan, &scopes[0], 1).await.unwrap().scan;
+    let mut streams: Vec<_> = scopes.iter().map(|scope| open(&*scan, Arc::clone(scope), 10)).collect();
     for stream in &mut streams {
         assert!(stream.next().await.unwrap().is_ok());
     }

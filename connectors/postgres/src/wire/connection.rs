@@ -129,6 +129,11 @@ impl Connection {
         self.transport.encryption()
     }
 
+    /// Which server it reached.
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
     /// Where the session goes, for messages.
     pub(crate) fn place(&self) -> &Place {
         &self.place
@@ -336,7 +341,7 @@ impl Connection {
 
     fn broken(&mut self, what: &str, error: std::io::Error) -> Error {
         self.state = State::Broken;
-        self.place.io(what, error)
+        self.place.io(what, error).passing()
     }
 }
 

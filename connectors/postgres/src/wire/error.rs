@@ -51,14 +51,20 @@ struct Meaning {
     what: &'static str,
     hint: &'static str,
     code: Option<&'static str>,
+    /// Whether it has passed with the session or transaction that it ended.
+    passes: bool,
 }
 
 const fn row(prefix: &'static str, kind: ErrorKind, what: &'static str, hint: &'static str) -> Meaning {
-    Meaning { prefix, kind, what, hint, code: None }
+    Meaning { prefix, kind, what, hint, code: None, passes: false }
 }
 
 const fn named(prefix: &'static str, kind: ErrorKind, what: &'static str, code: &'static str) -> Meaning {
-    Meaning { prefix, kind, what, hint: "", code: Some(code) }
+    Meaning { code: Some(code), ..row(prefix, kind, what, "") }
+}
+
+const fn passing(prefix: &'static str, what: &'static str) -> Meaning {
+    Meaning { passes: true, ..row(prefix, SourceUnavailable, what, RETRY) }
 }
 
 const CHANGED: &str = "its definition may have changed since it was read: run the query again";
@@ -66,7 +72,7 @@ const RETRY: &str = "run the query again";
 
 /// SQLSTATEs (PostgreSQL manual, appendix A); the longest prefix counts.
 const MEANINGS: &[Meaning] = &[
-    row("08", SourceUnavailable, "lost the connection", RETRY),
+    passing("08", "lost the connection"),
     row("0A", Unsupported, "does not support what was asked", ""),
     row("22", InvalidQuery, "could not compute a value", ""),
     named("22003", InvalidQuery, "computed a number that is out of range", "NUMERIC_VALUE_OUT_OF_RANGE"),
@@ -90,7 +96,7 @@ const MEANINGS: &[Meaning] = &[
     row("2B", InvalidQuery, "refused to drop what others depend on", ""),
     row("3D", SourceUnavailable, "has no such database", "check the database in connection-url"),
     row("3F", NotFound, "has no such schema", CHANGED),
-    row("40", SourceUnavailable, "gave up the transaction", RETRY),
+    passing("40", "gave up the transaction"),
     row("42", Internal, "refused the statement", ""),
     row("42501", Denied, "denies access", "grant the right to the role of connection-user"),
     row("42601", InvalidQuery, "does not understand the statement", ""),
@@ -108,9 +114,9 @@ const MEANINGS: &[Meaning] = &[
     row("55", SourceUnavailable, "was not ready for the statement", RETRY),
     row("55000", SourceData, "cannot read the object as it is", ""),
     row("55P03", SourceUnavailable, "waited too long for a lock of another session", RETRY),
-    row("57", SourceUnavailable, "ended the session", RETRY),
+    passing("57", "ended the session"),
     row("57014", Cancelled, "cancelled the statement", ""),
-    row("57P03", SourceUnavailable, "is starting up or shutting down", RETRY),
+    passing("57P03", "is starting up or shutting down"),
     row("58", SourceUnavailable, "had a system error", "look into the server's log"),
     row("F0", SourceUnavailable, "cannot read its configuration", "look into the server's log"),
     row("HV", SourceUnavailable, "could not reach a foreign server of its own", "look into the server's log"),
@@ -128,6 +134,9 @@ const STATEMENT_TIMEOUT: Meaning = row(
     "raise statement-timeout or the server's statement_timeout",
 );
 
+/// A standby that has to apply what the statement still needs to see.
+const RECOVERY: Meaning = passing("57014", "gave up the statement to follow its primary");
+
 /// The error that a server's ErrorResponse becomes. `server` is `db.example:5432`.
 pub(crate) fn server_error(catalog: &str, server: &str, error: &ServerError) -> Error {
     let meaning = meaning(error);
@@ -140,13 +149,17 @@ pub(crate) fn server_error(catalog: &str, server: &str, error: &ServerError) -> 
     if let Some(code) = meaning.code {
         built = built.with_code(code);
     }
-    built
+    if meaning.passes { built.passing() } else { built }
 }
 
 fn meaning(error: &ServerError) -> &'static Meaning {
-    // One SQLSTATE stands for a user's cancel and for the time limit; only the words differ.
+    // One SQLSTATE stands for a user's cancel, for the time limit and for a standby's troubles; only the
+    // words differ.
     if error.code == "57014" && error.message.contains("timeout") {
         return &STATEMENT_TIMEOUT;
+    }
+    if error.code == "57014" && error.message.contains("recovery") {
+        return &RECOVERY;
     }
     let fitting = MEANINGS.iter().filter(|meaning| error.code.starts_with(meaning.prefix));
     fitting.max_by_key(|meaning| meaning.prefix.len()).unwrap_or(&UNKNOWN)

@@ -11,12 +11,11 @@ pub(crate) const READ_ONLY: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ O
 
 impl Connection {
     /// The statements that begin a transaction: `begin` (`BEGIN …`, and what must follow it before any
-    /// query), then one SELECT that makes the session's settings and those of `more`. Its row ends with
-    /// the values of `select`.
-    pub(crate) fn prelude(&self, begin: &str, more: &[(&str, &str)], select: &[String]) -> String {
+    /// query), then one SELECT that makes the session's settings and those of `more`.
+    pub(crate) fn prelude(&self, begin: &str, more: &[(&str, &str)]) -> String {
         let own = self.settings.iter().map(|(name, value)| (*name, value.as_str()));
         let set = |(name, value): (&str, &str)| format!("pg_catalog.set_config('{name}', {}, true)", quote_text(value));
-        let list: Vec<String> = own.chain(more.iter().copied()).map(set).chain(select.iter().cloned()).collect();
+        let list: Vec<String> = own.chain(more.iter().copied()).map(set).collect();
         format!("{begin}; SELECT {}", list.join(", "))
     }
 
@@ -30,7 +29,7 @@ impl Connection {
         more: &[(&str, &str)],
         sql: &str,
     ) -> Result<Vec<QueryResult>> {
-        let prelude = self.prelude(begin, more, &[]);
+        let prelude = self.prelude(begin, more);
         let answer = self.simple_query(&format!("{prelude}; {sql}; COMMIT")).await;
         if answer.is_err() && !self.is_broken() && !self.is_idle() {
             self.simple_query("ROLLBACK").await?;

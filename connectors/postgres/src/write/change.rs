@@ -21,6 +21,7 @@ use super::statement::{self, STAGE, Source, Step};
 use super::target::PgTarget;
 use crate::connector::PostgresConnector;
 use crate::encode::carrier;
+use crate::snapshot::QuerySnapshot;
 
 /// Columns in front of the values: the address.
 const ADDRESS: usize = 2;
@@ -165,8 +166,6 @@ async fn share_snapshot(
     let answer = transaction.query("SELECT pg_catalog.pg_export_snapshot()").await?;
     let exported = answer.rows.first().and_then(|row| row.first().cloned().flatten());
     let Some(exported) = exported else { return Ok(false) };
-    // THE CALL SITE for `crate::snapshot`: `QuerySnapshot::of(scope, connector.pool()).adopt(exported)`,
-    // and true. Until then the scans have snapshots of their own, and the rows are counted.
-    let _ = (connector, scope, exported);
-    Ok(false)
+    QuerySnapshot::of(scope, connector.pool()).adopt(exported);
+    Ok(true)
 }

@@ -184,17 +184,19 @@ pub(super) async fn target(connector: &PostgresConnector, schema: &str, table: &
 /// The relation with its two system columns; `None` if it has no others.
 fn addressed(connector: &PostgresConnector, relation: &Arc<Relation>) -> Option<Arc<dyn TableProvider>> {
     let like = relation.columns.first()?;
-    let system = |name: &str, arrow: DataType, cast: Option<&'static str>, decoder: Decoder, form: Form| {
-        let wire = Wire { cast: cast.map(Into::into), decoder };
-        let column_type = ColumnType { arrow, wire, form };
-        let (name, native_type, comment) = (name.to_owned(), name.to_owned(), None);
-        let column = RemoteColumn { name, column_type, nullable: false, native_type, comment, ..like.as_ref().clone() };
-        Arc::new(RemoteColumn { collation: Collation::NONE, ..column })
-    };
+    let system =
+        |name: &str, type_oid: u32, arrow: DataType, cast: Option<&'static str>, decoder: Decoder, form: Form| {
+            let wire = Wire { cast: cast.map(Into::into), decoder };
+            let column_type = ColumnType { arrow, wire, form };
+            let (name, native_type, comment) = (name.to_owned(), name.to_owned(), None);
+            let column =
+                RemoteColumn { name, column_type, nullable: false, native_type, comment, ..like.as_ref().clone() };
+            Arc::new(RemoteColumn { collation: Collation::NONE, type_oid, values: None, ..column })
+        };
     let text = Decoder::Text(TextForm::Plain);
     let mut columns = relation.columns.clone();
-    columns.push(system(ROW, DataType::Utf8View, Some("text"), text, Form::AsText));
-    columns.push(system(PART, DataType::UInt32, None, Decoder::UInt32, Form::Plain));
+    columns.push(system(ROW, 27, DataType::Utf8View, Some("text"), text, Form::AsText));
+    columns.push(system(PART, 26, DataType::UInt32, None, Decoder::UInt32, Form::Plain));
     let relation = Arc::new(Relation { columns, ..relation.as_ref().clone() });
     let mut provider = connector.provider(Arc::clone(&relation));
     let fields = relation
@@ -238,7 +240,6 @@ impl PgTarget {
 
 impl RemoteColumn {
     /// Whether it is one that every table has and nobody names: no other can have its name.
-    #[expect(dead_code, reason = "for checks of a relation's columns, which these are not among")]
     pub(crate) fn is_system(&self) -> bool {
         matches!(self.name.as_str(), ROW | PART)
     }

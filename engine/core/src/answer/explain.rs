@@ -4,7 +4,8 @@
 //! pasted into the source's own client, and what was not sent with the reason.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, BooleanArray, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -14,7 +15,7 @@ use datafusion::physical_plan::{ExecutionPlan, displayable};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use meesh_base::{Error, Result, format_bytes, format_duration};
-use meesh_connector_spi::{SourceScanExec, from_arrow};
+use meesh_connector_spi::{ScanReport, SourceScanExec, from_arrow};
 use meesh_sql::{ExplainFormat, ExplainKind};
 
 use crate::plan::PlannedQuery;
@@ -115,7 +116,7 @@ async fn analyzed(run_of: Run, planned: PlannedQuery, verbose: bool) -> Result<S
         sources(&physical)
     );
     for (catalog, progress) in scope.all_progress() {
-        let load = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         text.push_str(&format!(
             "\nReceived from {catalog}: {} rows, {}",
             load(&progress.rows),
@@ -125,7 +126,7 @@ async fn analyzed(run_of: Run, planned: PlannedQuery, verbose: bool) -> Result<S
     Ok(text)
 }
 
-/// What each source is asked for, in the order of the plan.
+/// What each source is asked for, in the order of the plan; and what it did, if the query has run.
 fn sources(physical: &Arc<dyn ExecutionPlan>) -> String {
     let mut text = String::new();
     collect(physical, &mut text);
@@ -138,8 +139,34 @@ fn collect(plan: &Arc<dyn ExecutionPlan>, text: &mut String) {
         for reason in scan.kept() {
             text.push_str(&format!("    not pushed: {reason}\n"));
         }
+        match scan.report().elapsed() {
+            Some(elapsed) => text.push_str(&format!("    {}\n", reported(scan.report(), elapsed))),
+            None if scan.scan().partitions() > 1 => {
+                text.push_str(&format!("    read in up to {} streams\n", scan.scan().partitions()));
+            }
+            None => {}
+        }
+        for filter in scan.report().filters() {
+            text.push_str(&format!("    dynamic filter: {filter}\n"));
+        }
+        if scan.has_filters() && scan.report().filters().is_empty() {
+            text.push_str("    dynamic filter: keys of a join, once they are known\n");
+        }
     }
     for child in plan.children() {
         collect(child, text);
     }
+}
+
+/// What a scan did: `1,204 rows, 58.3 KiB in 12ms, 2 streams`.
+fn reported(report: &ScanReport, elapsed: Duration) -> String {
+    let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let streams = load(&report.streams);
+    format!(
+        "received {} rows, {} in {}, {streams} stream{}",
+        load(&report.rows),
+        format_bytes(load(&report.bytes)),
+        format_duration(elapsed),
+        if streams == 1 { "" } else { "s" }
+    )
 }

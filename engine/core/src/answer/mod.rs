@@ -4,6 +4,7 @@ mod create_table;
 mod explain;
 mod procedure;
 mod show;
+mod statistics;
 
 use std::sync::Arc;
 
@@ -53,6 +54,7 @@ pub(crate) fn schema(statement: &Statement) -> Option<SchemaRef> {
         Statement::ShowCreateTable { .. } => &["Create Table"],
         Statement::ShowSession { .. } => &["Name", "Value", "Default", "Type", "Description"],
         Statement::ShowFunctions { .. } => &["Function"],
+        Statement::ShowStats { .. } => return Some(statistics::schema()),
         _ => return None,
     };
     Some(text_schema(names))
@@ -67,6 +69,10 @@ fn text_schema(names: &[&str]) -> SchemaRef {
 /// # Errors
 /// Whatever the statement can run into; `Unsupported` for a kind that is planned elsewhere.
 pub(crate) async fn answer(asked: Asked<'_>, statement: Statement) -> Result<Answer> {
+    if let Statement::ShowStats { table } = &statement {
+        let batch = statistics::rows(&asked, table).await?;
+        return Ok(Answer { kind: StatementKind::Query, batch, changes: Vec::new() });
+    }
     if let Some(schema) = schema(&statement) {
         let rows = show::rows(&asked, statement).await?;
         return rows_answer(schema, &rows);

@@ -14,9 +14,11 @@
 
 mod cut;
 mod fragment;
+mod keys;
 mod planner;
 mod swell;
 mod whole;
 
-pub(crate) use planner::{FederatedPlanner, PushdownOff};
+pub(crate) use keys::AwaitedKeys;
+pub(crate) use planner::{FederatedPlanner, PushdownSwitch};
 pub(crate) use whole::whole;

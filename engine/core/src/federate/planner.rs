@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::catalog::Session;
+use datafusion::catalog::Session as PlannerSession;
 use datafusion::common::Result;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
@@ -15,10 +15,18 @@ use meesh_connector_spi::{SourceScanExec, into_datafusion, query_scope};
 use super::cut::cut;
 use super::fragment::Fragment;
 use super::swell;
+use crate::session::Session;
 
-/// Marks a session whose sources must not take anything beyond plain scans.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PushdownOff;
+/// What a session says of which sources may take more than plain scans.
+#[derive(Debug, Clone)]
+pub(crate) struct PushdownSwitch(pub(crate) Session);
+
+impl PushdownSwitch {
+    /// Whether the source `catalog` may.
+    pub(super) fn is_on(&self, catalog: &str) -> bool {
+        self.0.pushdown_enabled(catalog)
+    }
+}
 
 /// DataFusion's planner with the federation step in front of it.
 #[derive(Debug)]
@@ -29,14 +37,13 @@ impl QueryPlanner for FederatedPlanner {
     async fn create_physical_plan(
         &self,
         logical_plan: &LogicalPlan,
-        session: &dyn Session,
+        session: &dyn PlannerSession,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(FragmentPlanner)]);
-        if session.config().get_extension::<PushdownOff>().is_some() {
-            return planner.create_physical_plan(logical_plan, session).await;
-        }
         let scope = query_scope(session.config())?;
-        let federated = swell::divide(cut(logical_plan.clone())?, &scope).await?;
+        let switch = session.config().get_extension::<PushdownSwitch>();
+        let takes = |catalog: &str| switch.as_ref().is_none_or(|switch| switch.is_on(catalog));
+        let federated = swell::divide(cut(logical_plan.clone(), &takes)?, &scope).await?;
         planner.create_physical_plan(&federated, session).await
     }
 }
@@ -52,13 +59,14 @@ impl ExtensionPlanner for FragmentPlanner {
         node: &dyn UserDefinedLogicalNode,
         _logical_inputs: &[&LogicalPlan],
         _physical_inputs: &[Arc<dyn ExecutionPlan>],
-        session: &dyn Session,
+        session: &dyn PlannerSession,
         _context: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let Some(fragment) = node.as_any().downcast_ref::<Fragment>() else { return Ok(None) };
         let Some(pushdown) = fragment.connector.pushdown() else { return Ok(None) };
         let scope = query_scope(session.config())?;
-        let planned = pushdown.plan(&fragment.plan, &scope).await.map_err(into_datafusion)?;
+        let streams_max = session.config().target_partitions();
+        let planned = pushdown.plan(&fragment.plan, &scope, streams_max).await.map_err(into_datafusion)?;
         Ok(Some(Arc::new(SourceScanExec::new(planned.scan).with_kept(fragment.kept.clone()))))
     }
 }

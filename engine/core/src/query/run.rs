@@ -1,4 +1,4 @@
-//! Runs a planned query: admission, the first attempt, and one more with joins that can spill.
+//! Runs a planned query: admission, the first attempt, and others where they can help.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -24,9 +24,13 @@ pub(crate) struct Run {
     pub(crate) scope: Arc<QueryScope>,
 }
 
+/// How often a query is planned and run again after an event that has passed.
+const RESTARTS_MAX: usize = 2;
+
 /// The rows of `planned`. Nothing happens before the first poll: then the query waits for its turn
-/// and starts. A plan that runs out of memory before its first row is made once more with sort-merge
-/// joins, which spill where a hash join's table cannot.
+/// and starts. Before its first row, a plan that runs out of memory is made once more with sort-merge
+/// joins, which spill where a hash join's table cannot; and one whose source lost a session is made
+/// again as it was.
 pub(crate) fn run(run: Run, planned: PlannedQuery) -> BoxStream<'static, Result<RecordBatch>> {
     let stream = async_stream::stream! {
         let Run { planner, admission, record, scope } = run;
@@ -40,6 +44,7 @@ pub(crate) fn run(run: Run, planned: PlannedQuery) -> BoxStream<'static, Result<
         };
         record.enter(QueryState::Running);
         let mut may_replan = true;
+        let mut restarts = 0;
         'attempts: loop {
             let mut rows = match start(&planned) {
                 Ok(rows) => rows,
@@ -51,12 +56,23 @@ pub(crate) fn run(run: Run, planned: PlannedQuery) -> BoxStream<'static, Result<
             let mut first = true;
             while let Some(item) = next(&mut rows, &scope).await {
                 match item {
-                    Err(error) if first && may_replan && out_of_memory(&error) => {
-                        may_replan = false;
-                        // Frees what the first attempt holds before the second begins.
+                    Err(error) if first && (may_replan && out_of_memory(&error)
+                        || restarts < RESTARTS_MAX && error.is_passing()) =>
+                    {
+                        // Frees what this attempt holds before the next begins.
                         drop(rows);
+                        let replan = async {
+                            if error.is_passing() {
+                                restarts += 1;
+                                tracing::info!(query = %scope.id(), "run again: {error}");
+                                planner.replan(&planned).await
+                            } else {
+                                may_replan = false;
+                                planner.replan_with_sort_merge(&planned).await
+                            }
+                        };
                         let replanned = tokio::select! {
-                            replanned = planner.replan_with_sort_merge(&planned) => replanned,
+                            replanned = replan => replanned,
                             stopped = scope.stopped() => Err(stopped),
                         };
                         if replanned.is_err() {

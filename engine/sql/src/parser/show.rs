@@ -5,7 +5,7 @@ use meesh_base::Result;
 use super::Parser;
 use crate::statement::Statement;
 
-const SHOWN: &str = "'CATALOGS', 'COLUMNS', 'CREATE', 'FUNCTIONS', 'SCHEMAS', 'SESSION', 'TABLES'";
+const SHOWN: &str = "'CATALOGS', 'COLUMNS', 'CREATE', 'FUNCTIONS', 'SCHEMAS', 'SESSION', 'STATS', 'TABLES'";
 
 impl Parser<'_> {
     pub(super) fn show(&mut self) -> Result<Statement> {
@@ -39,6 +39,14 @@ impl Parser<'_> {
                     return Err(self.unexpected("'FUNCTION', 'MATERIALIZED', 'SCHEMA', 'TABLE', 'VIEW'"));
                 }
                 Ok(Statement::ShowCreateTable { table: self.table_name()? })
+            }
+            "STATS" => {
+                self.advance();
+                self.expect_word("FOR")?;
+                if self.is_symbol("(") {
+                    return Err(self.unsupported(&token, "SHOW STATS FOR a query"));
+                }
+                Ok(Statement::ShowStats { table: self.table_name()? })
             }
             "SESSION" => {
                 self.advance();

@@ -1,0 +1,258 @@
+//! One state of the database for all that a query reads of a source.
+//!
+//! ```text
+//! stream 0   BEGIN, export -- COPY -- COPY -- parked -- COPY of stream 2 -- ROLLBACK
+//! stream 1          BEGIN, import -- COPY -- COPY -- ROLLBACK
+//! ```
+//!
+//! The first session that a query begins on a source exports its snapshot, and the others import it. An
+//! exported snapshot can be imported as long as the transaction that exported it is open, so its session
+//! waits for the streams that are still to come, and the next of them takes it over: a query never waits
+//! for a session that it holds itself. A query that reads one stream exports nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use meesh_base::{Error, QueryScope, Result};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, OwnedMutexGuard};
+
+use crate::pool::{Pool, PooledConnection};
+use crate::pushdown::literal::quote_text;
+use crate::wire::{Endpoint, READ_ONLY};
+
+/// What a query sees of one source.
+#[derive(Default)]
+pub(crate) struct QuerySnapshot {
+    state: Mutex<State>,
+    /// Held by the stream that exports, until it has.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    parked: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Streams that were planned and have not ended.
+    expected: usize,
+    /// Scans of which no stream has a session yet.
+    unserved: usize,
+    exported: Option<Exported>,
+    /// The session that exported it, while no stream uses it.
+    parked: Option<PooledConnection>,
+}
+
+#[derive(Clone)]
+struct Exported {
+    id: String,
+    /// Where; `None`: wherever this source is.
+    endpoint: Option<Endpoint>,
+}
+
+/// The snapshot that the next plan of a query takes.
+#[derive(Default)]
+struct Current(Mutex<Option<Arc<QuerySnapshot>>>);
+
+impl QuerySnapshot {
+    /// That of the query `scope` in the source behind `pool`.
+    pub(crate) fn of(scope: &QueryScope, pool: &Pool) -> Arc<Self> {
+        let current = scope.slot::<Current>(&pool.key());
+        let mut current = current.0.lock();
+        Arc::clone(current.get_or_insert_default())
+    }
+
+    /// Says that its transaction is lost: the query's next plan gets another.
+    pub(crate) fn lost(self: &Arc<Self>, scope: &QueryScope, pool: &Pool) {
+        let current = scope.slot::<Current>(&pool.key());
+        let mut current = current.0.lock();
+        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, self)) {
+            *current = None;
+        }
+    }
+
+    /// Makes every stream that begins after this read what a transaction sees that has exported its
+    /// snapshot as `id`, and stays open until the last of them has ended.
+    pub(crate) fn adopt(&self, id: String) {
+        self.state.lock().exported = Some(Exported { id, endpoint: None });
+    }
+
+    /// Announces a scan of `streams` streams.
+    pub(crate) fn expect(self: &Arc<Self>, streams: usize) -> ExpectedScan {
+        let mut state = self.state.lock();
+        state.expected += streams;
+        state.unserved += 1;
+        drop(state);
+        ExpectedScan { snapshot: Arc::clone(self), streams: AtomicUsize::new(streams), unserved: AtomicUsize::new(1) }
+    }
+
+    /// A session to read with, in this snapshot once its [`Begin`] has been sent. `None`: there is none
+    /// now, and this stream is not the one that `must` read.
+    ///
+    /// # Errors
+    /// [`Pool::get`]'s.
+    pub(crate) async fn session(&self, pool: &Pool, scope: &QueryScope, must: bool) -> Result<Option<Lease>> {
+        if let Some(lease) = self.take_parked() {
+            return Ok(Some(lease));
+        }
+        if self.is_alone() {
+            return Ok(Some(Lease { session: pool.get(Some(scope)).await?, begin: Begin::Alone, exports: false }));
+        }
+        // Whoever comes first exports; the others wait until it has.
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let exported = self.state.lock().exported.clone();
+        let session = async {
+            if must {
+                return pool.get(Some(scope)).await.map(Some);
+            }
+            let spare = self.state.lock().unserved;
+            Ok(pool.get_if_free(spare).await)
+        };
+        let Some(Exported { id, endpoint }) = exported else {
+            let session = session.await?;
+            return Ok(session.map(|session| Lease { session, begin: Begin::Export(turn), exports: true }));
+        };
+        drop(turn);
+        let session = tokio::select! {
+            session = session => session?,
+            lease = self.next_parked() => return Ok(Some(lease)),
+        };
+        let Some(session) = session else { return Ok(None) };
+        if endpoint.is_some_and(|endpoint| endpoint != *session.endpoint()) {
+            return Err(Error::source_unavailable(format!(
+                "catalog {:?}: a part of the query reached another server of the list, {}",
+                session.place().catalog,
+                session.place().server
+            ))
+            .with_hint("run the query again")
+            .passing());
+        }
+        Ok(Some(Lease { session, begin: Begin::Import(id), exports: false }))
+    }
+
+    /// Takes a session back whose stream has ended.
+    pub(crate) fn give_back(&self, lease: Lease) {
+        let mut state = self.state.lock();
+        // One that is dropped in its transaction is rolled back by the pool.
+        if lease.exports && state.expected > 0 && !lease.session.is_broken() {
+            state.parked = Some(lease.session);
+            drop(state);
+            self.parked.notify_one();
+        }
+    }
+
+    /// Whether no other stream can come that would have to see the same.
+    fn is_alone(&self) -> bool {
+        let state = self.state.lock();
+        state.expected <= 1 && state.exported.is_none()
+    }
+
+    fn take_parked(&self) -> Option<Lease> {
+        let session = self.state.lock().parked.take()?;
+        Some(Lease { session, begin: Begin::Begun, exports: true })
+    }
+
+    async fn next_parked(&self) -> Lease {
+        loop {
+            let parked = self.parked.notified();
+            if let Some(lease) = self.take_parked() {
+                return lease;
+            }
+            parked.await;
+        }
+    }
+
+    fn fewer(&self, streams: usize) {
+        let mut state = self.state.lock();
+        state.expected = state.expected.saturating_sub(streams);
+        if state.expected == 0 {
+            let parked = state.parked.take();
+            if parked.is_some() {
+                state.exported = None;
+            }
+            drop(state);
+            drop(parked);
+        }
+    }
+}
+
+/// A scan that was planned: it counts until each of its streams has ended, or it is dropped.
+pub(crate) struct ExpectedScan {
+    snapshot: Arc<QuerySnapshot>,
+    /// Streams that have not ended.
+    streams: AtomicUsize,
+    /// One until a stream has a session.
+    unserved: AtomicUsize,
+}
+
+impl ExpectedScan {
+    /// What its streams read.
+    pub(crate) fn snapshot(&self) -> &Arc<QuerySnapshot> {
+        &self.snapshot
+    }
+
+    /// Says that one of its streams has a session, or needs none.
+    pub(crate) fn served(&self) {
+        if self.unserved.swap(0, Ordering::Relaxed) == 1 {
+            let mut state = self.snapshot.state.lock();
+            state.unserved = state.unserved.saturating_sub(1);
+        }
+    }
+
+    /// Says that one of its streams has ended.
+    pub(crate) fn ended(&self) {
+        let counted = self.streams.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |streams| streams.checked_sub(1));
+        if counted.is_ok() {
+            self.snapshot.fewer(1);
+        }
+    }
+}
+
+impl Drop for ExpectedScan {
+    fn drop(&mut self) {
+        self.served();
+        self.snapshot.fewer(*self.streams.get_mut());
+    }
+}
+
+/// A session on loan from the query.
+pub(crate) struct Lease {
+    /// The session.
+    pub(crate) session: PooledConnection,
+    /// What puts it into the snapshot.
+    pub(crate) begin: Begin,
+    exports: bool,
+}
+
+/// How a session gets to see the snapshot.
+pub(crate) enum Begin {
+    /// It does.
+    Begun,
+    /// In a transaction of its own; nobody else reads.
+    Alone,
+    /// By importing it.
+    Import(String),
+    /// By taking one, which the others import then.
+    Export(#[expect(dead_code, reason = "held until it is dropped")] OwnedMutexGuard<()>),
+}
+
+impl Begin {
+    /// The statements; `None` within the transaction.
+    pub(crate) fn sql(&self) -> Option<String> {
+        match self {
+            Self::Begun => None,
+            Self::Alone | Self::Export(_) => Some(READ_ONLY.to_owned()),
+            // It must come before any query.
+            Self::Import(id) => Some(format!("{READ_ONLY}; SET TRANSACTION SNAPSHOT {}", quote_text(id))),
+        }
+    }
+}
+
+impl Lease {
+    /// Notes that the session has begun, and what it exported, if it did: the others may begin now.
+    pub(crate) fn begun(&mut self, snapshot: &QuerySnapshot, exported: Option<String>) {
+        if let (Begin::Export(_), Some(id)) = (&self.begin, exported) {
+            let endpoint = Some(self.session.endpoint().clone());
+            snapshot.state.lock().exported = Some(Exported { id, endpoint });
+        }
+        self.begin = Begin::Begun;
+    }
+}
