@@ -122,11 +122,13 @@ impl Change {
         let mut transaction = Transaction::begin(connector, scope, CHANGING).await?;
         let mut expected = None;
         if let Some((stage, copy)) = &self.staged {
-            let shared = share_snapshot(connector, &mut transaction, scope).await?;
+            let adopted = share_snapshot(connector, &mut transaction, scope).await?;
             transaction.execute(stage).await?;
             let staged = copy.run(&mut transaction, rows).await?;
             // Without statistics the planner takes the rows for many.
             transaction.execute(&format!("ANALYZE {STAGE}")).await?;
+            // A scan that was planned again meanwhile may have read something newer.
+            let shared = Arc::ptr_eq(&adopted, &QuerySnapshot::of(scope, connector.pool()));
             expected = Some(staged).filter(|_| !shared);
         }
         let count = match self.merges {
@@ -157,15 +159,15 @@ impl Change {
     }
 }
 
-/// Lets the statement's scans of this source read what the transaction sees; whether they will.
+/// Lets the statement's scans of this source read what the transaction sees.
 async fn share_snapshot(
     connector: &PostgresConnector,
     transaction: &mut Transaction,
     scope: &QueryScope,
-) -> Result<bool> {
+) -> Result<Arc<QuerySnapshot>> {
     let answer = transaction.query("SELECT pg_catalog.pg_export_snapshot()").await?;
     let exported = answer.rows.first().and_then(|row| row.first().cloned().flatten());
-    let Some(exported) = exported else { return Ok(false) };
-    QuerySnapshot::of(scope, connector.pool()).adopt(exported);
-    Ok(true)
+    let snapshot = QuerySnapshot::of(scope, connector.pool());
+    snapshot.adopt(exported.ok_or_else(|| Error::internal("PostgreSQL exported no snapshot"))?);
+    Ok(snapshot)
 }
