@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::DataType;
 use datafusion::catalog::TableProvider;
 use meesh_base::{Error, NewColumn, Result, quote_identifier};
 use meesh_connector_spi::{TargetColumn, WriteTarget};
@@ -198,13 +198,7 @@ fn addressed(connector: &PostgresConnector, relation: &Arc<Relation>) -> Option<
     columns.push(system(ROW, 27, DataType::Utf8View, Some("text"), text, Form::AsText));
     columns.push(system(PART, 26, DataType::UInt32, None, Decoder::UInt32, Form::Plain));
     let relation = Arc::new(Relation { columns, ..relation.as_ref().clone() });
-    let mut provider = connector.provider(Arc::clone(&relation));
-    let fields = relation
-        .columns
-        .iter()
-        .map(|column| Field::new(&column.name, column.column_type.arrow.clone(), column.nullable));
-    provider.columns = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    Some(Arc::new(provider))
+    Some(Arc::new(connector.provider(relation)))
 }
 
 impl PgTarget {
