@@ -95,11 +95,6 @@ impl PostgresConnector {
         &self.inner.catalog
     }
 
-    /// What the catalog file says.
-    pub(crate) fn config(&self) -> &PostgresConfig {
-        &self.inner.config
-    }
-
     /// How many may write at once.
     pub(crate) fn writers(&self) -> &WritersMax {
         &self.inner.writers

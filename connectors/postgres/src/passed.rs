@@ -19,12 +19,11 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::logical_expr::{Expr, TableType};
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use meesh_base::{Error, QueryScope, Result};
-use meesh_connector_spi::{SourceScan, SourceScanExec};
+use meesh_connector_spi::{ScanReport, ScanRequest, SourceScan, SourceScanExec};
 
 use crate::connector::PostgresConnector;
 use crate::decode::BatchDecoder;
@@ -160,6 +159,7 @@ struct Reading {
     decoder: BatchDecoder,
     scan: PassedScan,
     scope: Arc<QueryScope>,
+    report: Arc<ScanReport>,
 }
 
 impl SourceScan for PassedScan {
@@ -175,36 +175,32 @@ impl SourceScan for PassedScan {
         Arc::clone(&self.schema)
     }
 
-    fn open(
-        &self,
-        _partition: usize,
-        scope: Arc<QueryScope>,
-        _filters: &[Arc<dyn PhysicalExpr>],
-        batch_rows: usize,
-    ) -> BoxStream<'static, Result<RecordBatch>> {
+    fn open(&self, request: ScanRequest) -> Vec<BoxStream<'static, Result<RecordBatch>>> {
         let scan = self.clone();
         let begun = async move {
-            let reading = scan.begin(scope, batch_rows).await;
+            let reading = scan.begin(request).await;
             match reading {
                 Ok(reading) => stream::try_unfold(Some(reading), next).boxed(),
                 Err(error) => stream::iter([Err(error)]).boxed(),
             }
         };
-        stream::once(begun).flatten().boxed()
+        vec![stream::once(begun).flatten().boxed()]
     }
 }
 
 impl PassedScan {
-    async fn begin(self, scope: Arc<QueryScope>, batch_rows: usize) -> Result<Reading> {
+    async fn begin(self, request: ScanRequest) -> Result<Reading> {
+        let ScanRequest { scope, batch_rows, report, .. } = request;
         let place = format!("catalog {:?}: query", self.connector.catalog_name());
         let decoder = BatchDecoder::new(place.into(), Arc::clone(&self.schema), &self.decoders, batch_rows)?;
         let mut session = self.connector.pool().get(Some(&scope)).await?;
         let name = format!("meesh/{}", scope.id());
-        let prelude = session.prelude(READ_ONLY, &[("application_name", &name)], &[]);
+        let prelude = session.prelude(READ_ONLY, &[("application_name", &name)]);
         let copy = format!("COPY ({}) TO STDOUT (FORMAT BINARY); COMMIT", self.select);
         session.start_copy_out(Some(&format!("{prelude}; {SEARCH_PATH}")), &copy).await.map_err(users_own)?;
         scope.progress(self.connector.catalog_name()).units_total.fetch_add(1, Relaxed);
-        Ok(Reading { session, decoder, scan: self, scope })
+        report.streams.fetch_add(1, Relaxed);
+        Ok(Reading { session, decoder, scan: self, scope, report })
     }
 }
 
@@ -220,8 +216,10 @@ async fn next(reading: Option<Reading>) -> Result<Option<(RecordBatch, Option<Re
         }
         if !reading.decoder.is_empty() {
             progress.bytes.fetch_add(reading.decoder.bytes() as u64, Relaxed);
+            reading.report.bytes.fetch_add(reading.decoder.bytes() as u64, Relaxed);
             let batch = reading.decoder.finish()?;
             progress.rows.fetch_add(batch.num_rows() as u64, Relaxed);
+            reading.report.rows.fetch_add(batch.num_rows() as u64, Relaxed);
             return Ok(Some((batch, (!done).then_some(reading))));
         }
         if done {

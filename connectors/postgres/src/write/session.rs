@@ -30,7 +30,7 @@ impl Transaction {
     pub(super) async fn begin(connector: &PostgresConnector, scope: &QueryScope, begin: &str) -> Result<Self> {
         let mut session = connector.pool().get(Some(scope)).await?;
         let name = format!("meesh/{}", scope.id());
-        let prelude = session.prelude(begin, &[("application_name", &name)], &[]);
+        let prelude = session.prelude(begin, &[("application_name", &name)]);
         session.simple_query(&format!("{prelude}; {SEARCH_PATH}")).await?;
         Ok(Self { session })
     }
