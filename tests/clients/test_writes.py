@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from support.adbc import connect, rows, status_and_message
+from support.adbc import connect, status_and_message
 from support.meesh import postgres_catalog, s3_catalog, serving
 from support.postgres import PASSWORD, Postgres
 
@@ -59,10 +59,18 @@ def meesh(store, fake_s3):
         yield server
 
 
+def run(uri: str, text: str) -> list[tuple]:
+    """Runs a statement; its rows, or the one that counts them."""
+    with connect(uri) as connection, connection.cursor() as cursor:
+        cursor.execute(text)
+        found = cursor.fetchall()
+        return found if cursor.description else [(cursor.rowcount,)]
+
+
 @pytest.fixture
 def sql(meesh):
-    """Runs a statement; its rows."""
-    return lambda text: rows(meesh.uri, text)
+    """Runs a statement; its rows, or how many it was about."""
+    return lambda text: run(meesh.uri, text)
 
 
 @pytest.fixture
@@ -81,7 +89,7 @@ def items(psql):
 
 def refused(meesh, text: str) -> tuple[str, str]:
     with pytest.raises(Exception) as raised:
-        rows(meesh.uri, text)
+        run(meesh.uri, text)
     return status_and_message(raised.value)
 
 
@@ -244,7 +252,7 @@ def test_values_that_do_not_fit_are_refused(meesh, psql, items):
             status, message = refused(meesh, text)
             assert part in message, (text, message)
             assert status in ("InvalidArgument", "NotFound", "Unimplemented"), (text, status)
-        assert rows(meesh.uri, "INSERT INTO store.public.picky (a, b, c) VALUES (SMALLINT '4', 'abc', 'x')") == [(1,)]
+        assert run(meesh.uri, "INSERT INTO store.public.picky (a, b, c) VALUES (SMALLINT '4', 'abc', 'x')") == [(1,)]
         assert psql("SELECT id, a, b, c, twice FROM picky") in ("1|4|abc|x|8", *[f"{n}|4|abc|x|8" for n in range(30)])
         assert psql("SELECT count(*) FROM items") == "200"
     finally:
@@ -315,9 +323,7 @@ def test_every_type_arrives_as_it_is(sql, psql, own_types, source):
             assert sql("INSERT INTO store.public.more_kinds SELECT * FROM store.public.kinds") == [(2,)]
             psql("DROP TABLE kinds; ALTER TABLE more_kinds RENAME TO kinds")
         for i, (kind, _, expected) in enumerate(TYPES):
-            found = psql(f"SET lc_monetary = 'en_US.UTF-8'; SELECT c{i}{'' if kind.startswith('char') else '::text'} "
-                         f"FROM kinds WHERE id = 1") if kind != "money" else \
-                psql(f"SELECT '$' || c{i}::numeric FROM kinds WHERE id = 1")
+            found = psql(f"SELECT c{i} FROM kinds WHERE id = 1")
             # psql's own output is trimmed at its end.
             assert found == expected.rstrip() or (kind == "double precision" and found == "1e+300"), (kind, found)
         filled = psql("SELECT num_nonnulls(" + ", ".join(f"c{i}" for i in range(len(TYPES))) + ") FROM kinds ORDER BY id")
@@ -364,7 +370,7 @@ CHANGES = [
     "UPDATE {items} SET stock = stock + 1, kind = upper(kind) WHERE id % 3 = 0",
     "UPDATE {items} SET stock = stock + 1",
     "UPDATE {items} SET stock = 0 WHERE false",
-    "UPDATE {items} SET stock = (SELECT max(g.id) FROM {gone} g WHERE g.id < {items}.id) WHERE id > 100",
+    "UPDATE {items} SET stock = (SELECT max(g.id) FROM {gone} g WHERE g.id = {items}.id + 1) WHERE id > 100",
     "UPDATE {items} SET price = (SELECT max(price) FROM {items}), kind = NULL WHERE id IN (SELECT id FROM {gone})",
     "UPDATE {items} SET id = id + 1000 WHERE id NOT IN (SELECT id FROM {gone} WHERE id > 50)",
     "UPDATE {items} SET seen = DATE '2030-01-01' WHERE kind LIKE 'a%' AND length(kind) = 1",
@@ -575,7 +581,7 @@ def test_killed_writes_leave_nothing_half_written(store, psql, kind):
             with serving(catalogs) as server:
                 def write():
                     try:
-                        rows(server.uri, statement)
+                        run(server.uri, statement)
                     except Exception:  # noqa: BLE001 - it is killed
                         pass
                 writer = threading.Thread(target=write)
@@ -618,6 +624,6 @@ def test_a_cancelled_write_frees_its_session(meesh, store, psql, items):
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
         assert psql("SELECT count(*) FROM big_target") == "0"
-        assert rows(meesh.uri, "INSERT INTO store.public.big_target VALUES (1, 'a')") == [(1,)]
+        assert run(meesh.uri, "INSERT INTO store.public.big_target VALUES (1, 'a')") == [(1,)]
     finally:
         psql("DROP TABLE big_target")

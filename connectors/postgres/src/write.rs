@@ -20,7 +20,9 @@ mod target;
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use async_trait::async_trait;
+use datafusion::logical_expr::LogicalPlan;
 use meesh_base::{Error, QueryScope, Result};
 use meesh_connector_spi::{RowStream, SourceWrite, Write, WriteTarget, Writes};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -85,7 +87,7 @@ impl Writes for PostgresConnector {
             Write::CreateView { schema, view, replace, comment, columns, query } => {
                 let schema = define::exact_schema(self, &schema).await?;
                 let name = statement::qualified(&schema, &view);
-                let text = self.computed(&query)?;
+                let text = self.view_text(&query)?;
                 Work::Define(define::create_view(&name, replace, comment.as_deref(), &columns, &text))
             }
             Write::Insert { into, rows } => Work::Load(load::plan(self, into, rows).await?),
@@ -99,11 +101,26 @@ impl Writes for PostgresConnector {
 }
 
 impl PostgresConnector {
+    /// A fragment as the query of a view, whose decimals have the precision that the engine knows: what is
+    /// computed has none in PostgreSQL.
+    fn view_text(&self, query: &LogicalPlan) -> Result<String> {
+        let bare = DataType::Decimal128(38, self.config().numeric.scale);
+        let columns = query.schema().fields().iter().enumerate().map(|(index, field)| match field.data_type() {
+            DataType::Decimal128(precision, scale) if *field.data_type() != bare => {
+                format!("q.c{index}::numeric({precision},{scale})")
+            }
+            _ => format!("q.c{index}"),
+        });
+        let list = columns.collect::<Vec<_>>().join(", ");
+        let names = statement::list(statement::numbered(query.schema().fields().len()));
+        Ok(format!("SELECT {list} FROM ({}) AS q{names}", self.computed(query)?))
+    }
+
     /// A fragment as text.
     ///
     /// # Errors
     /// `Internal`: the engine hands over only what was taken.
-    fn computed(&self, query: &datafusion::logical_expr::LogicalPlan) -> Result<String> {
+    fn computed(&self, query: &LogicalPlan) -> Result<String> {
         crate::pushdown::select_text(query, self.source()).map_err(|reason| {
             let catalog = self.catalog_name();
             Error::internal(format!("catalog {catalog:?}: a query cannot be sent to PostgreSQL")).with_detail(reason)

@@ -10,7 +10,7 @@ use meesh_connector_spi::{Into, RowStream, Rows};
 use super::define;
 use super::session::{INSERTING, Transaction};
 use super::statement::{self, STAGE, Source};
-use super::target::{PgColumn, PgTarget};
+use super::target::{self, PgColumn, PgTarget};
 use crate::connector::PostgresConnector;
 use crate::encode::{BatchRows, Encoder, HEADER, TRAILER};
 use crate::wire::Frame;
@@ -168,7 +168,7 @@ impl Load {
         question: &str,
         answer: &[Vec<Option<String>>],
     ) -> Result<()> {
-        if transaction.query(question).await?.rows == answer {
+        if target::same_columns(&transaction.query(question).await?.rows, answer) {
             return Ok(());
         }
         Err(Error::source_unavailable(format!("{}: its definition has changed", self.place))

@@ -134,6 +134,16 @@ fn columns_query(schema: &str, table: &str) -> String {
     )
 }
 
+/// Whether two answers tell of the same columns. The name of a type depends on the search path, its oid
+/// does not.
+pub(super) fn same_columns(one: &[Vec<Option<String>>], other: &[Vec<Option<String>>]) -> bool {
+    const TYPE_NAME: usize = 3;
+    let same = |(a, b): (&Vec<Option<String>>, &Vec<Option<String>>)| {
+        a.len() == b.len() && a.iter().zip(b).enumerate().all(|(index, (a, b))| index == TYPE_NAME || a == b)
+    };
+    one.len() == other.len() && one.iter().zip(other).all(same)
+}
+
 /// The table of that name.
 ///
 /// # Errors

@@ -176,6 +176,12 @@ fn tables_and_views_of_queries() {
 }
 
 #[test]
+fn a_procedure_may_have_a_reserved_word_for_a_name() {
+    let Statement::Call { procedure, .. } = parse("CALL Sales.system.execute(query => 'x')").unwrap() else { panic!() };
+    assert_eq!(procedure, ["sales", "system", "execute"]);
+}
+
+#[test]
 fn queries_are_passed_through() {
     let sql = "SELECT * FROM TABLE(Sales.system.query(query => 'SELECT ''x''')) q, TABLE(b.system.query('y')), t";
     let Statement::Query(query) = parse(sql).unwrap() else { panic!() };
