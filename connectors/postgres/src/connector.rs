@@ -12,12 +12,13 @@ use datafusion::logical_expr::TableType;
 use meesh_base::{ConfigKey, ConfigValues, Result};
 use meesh_connector_spi::{
     CheckStep, Connector, ConnectorFactory, Health, Pushdown, SourceTable, TableDescription, TableInfo, TableKind,
-    TableStatistics,
+    TableStatistics, Writes,
 };
 
 use crate::catalog::{Catalog, Relation};
 use crate::config::{KEYS, PostgresConfig};
 use crate::pool::Pool;
+use crate::write::WritersMax;
 
 const NAME: &str = "postgresql";
 
@@ -55,6 +56,7 @@ struct Inner {
     config: Arc<PostgresConfig>,
     pool: Pool,
     catalog: Catalog,
+    writers: WritersMax,
 }
 
 impl PostgresConnector {
@@ -64,7 +66,8 @@ impl PostgresConnector {
         let pool = Pool::open(config.options.clone(), config.pool);
         let catalog = Catalog::new(Arc::clone(&config), pool.clone());
         let source = config.options.source_key();
-        Self { inner: Arc::new(Inner { name: name.into(), source, config, pool, catalog }) }
+        let writers = WritersMax::new(config.pool.max);
+        Self { inner: Arc::new(Inner { name: name.into(), source, config, pool, catalog, writers }) }
     }
 
     /// The catalog's name.
@@ -92,7 +95,13 @@ impl PostgresConnector {
         &self.inner.catalog
     }
 
-    fn provider(&self, relation: Arc<Relation>) -> SourceTable {
+    /// How many may write at once.
+    pub(crate) fn writers(&self) -> &WritersMax {
+        &self.inner.writers
+    }
+
+    /// A relation as the engine plans with it.
+    pub(crate) fn provider(&self, relation: Arc<Relation>) -> SourceTable {
         let columns = relation.schema();
         let mut statistics = Statistics::new_unknown(&columns);
         if let Some(rows) = relation.rows {
@@ -160,6 +169,14 @@ impl Connector for PostgresConnector {
 
     fn pushdown(&self) -> Option<&dyn Pushdown> {
         Some(self)
+    }
+
+    fn writes(&self) -> Option<&dyn Writes> {
+        Some(self)
+    }
+
+    async fn query(&self, text: &str) -> Result<Arc<dyn TableProvider>> {
+        crate::passed::table(self, text).await
     }
 
     async fn probe(&self) -> Result<Health> {

@@ -5,6 +5,7 @@
 //!   what is there?       catalog.rs  -> types.rs
 //!   what can you take?   pushdown.rs -> a SELECT
 //!   give me the rows     scan.rs     -> snapshot.rs -> pool.rs -> wire/ (COPY BINARY) -> decode.rs -> record batches
+//!   write this           write.rs    -> encode.rs -> pool.rs -> wire/ (COPY BINARY)
 //!   how are you?         check.rs
 //! ```
 
@@ -13,6 +14,8 @@ mod check;
 mod config;
 mod connector;
 mod decode;
+mod encode;
+mod passed;
 mod pool;
 mod pushdown;
 mod scan;
@@ -21,5 +24,6 @@ mod snapshot;
 mod testing;
 mod types;
 mod wire;
+mod write;
 
 pub use connector::PostgresFactory;

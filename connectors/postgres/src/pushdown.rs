@@ -16,6 +16,7 @@ mod join;
 pub(crate) mod literal;
 mod print;
 mod select;
+mod statement;
 mod term;
 mod whitelist;
 mod window;
@@ -35,6 +36,7 @@ use crate::connector::PostgresConnector;
 use crate::scan::{PIECE_PAGES_MIN, PgScan, Planned};
 use crate::snapshot::QuerySnapshot;
 pub(crate) use select::Select;
+pub(crate) use statement::select_text;
 
 #[async_trait]
 impl Pushdown for PostgresConnector {

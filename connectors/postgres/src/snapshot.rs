@@ -97,7 +97,6 @@ impl QuerySnapshot {
 
     /// Makes every stream that begins after this read what a transaction sees that has exported its
     /// snapshot as `id`, and stays open until the last of them has ended.
-    #[expect(dead_code, reason = "for writes that read what they write to")]
     pub(crate) fn adopt(&self, id: String) {
         self.state.lock().exported = Some(Exported { id, endpoint: None });
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
-use meesh_base::{ConfigKey, ConfigValues, Result};
+use meesh_base::{ConfigKey, ConfigValues, Error, Result};
 
-use crate::{Health, Pushdown, TableDescription, TableInfo, TableStatistics};
+use crate::{Health, Pushdown, TableDescription, TableInfo, TableStatistics, Writes};
 
 /// Makes catalogs of one kind. One line in `connectors/registry`.
 pub trait ConnectorFactory: Send + Sync {
@@ -70,6 +70,22 @@ pub trait Connector: Debug + Send + Sync {
     /// What the source can take over. `None`: the engine does everything.
     fn pushdown(&self) -> Option<&dyn Pushdown> {
         None
+    }
+
+    /// How the source is written to. `None`: not at all.
+    fn writes(&self) -> Option<&dyn Writes> {
+        None
+    }
+
+    /// The rows of a query in the source's own language, read only; what is around it is computed here.
+    /// Asks the source for the columns, and runs nothing.
+    ///
+    /// # Errors
+    /// `Unsupported` where the source has no such language; `InvalidQuery` in the source's words for a
+    /// text that is no query.
+    async fn query(&self, _text: &str) -> Result<Arc<dyn TableProvider>> {
+        Err(Error::unsupported(format!("a {} catalog has no queries of its own", self.kind()))
+            .with_code("NOT_SUPPORTED"))
     }
 
     /// One cheap round trip, for readiness and pages.

@@ -1,7 +1,8 @@
 //! What a connector is.
 //!
 //! A connector answers four questions: what is there ([`Connector::schemas`] …), what can you take
-//! ([`Pushdown`]), give me the rows ([`SourceScan`]), how are you ([`Connector::probe`]); and at the
+//! ([`Pushdown`]), give me the rows ([`SourceScan`]), how are you ([`Connector::probe`]); one that can be
+//! written to answers a fifth ([`Writes`]); and at the
 //! start, what do you need ([`ConnectorFactory::keys`]). It never names a door, and the engine never
 //! names a connector: both speak in the types of this crate. No I/O happens here.
 
@@ -13,6 +14,7 @@ mod keys;
 mod pushdown;
 mod table;
 mod words;
+mod write;
 
 pub use catalog::{ColumnInfo, ColumnStatistics, Health, TableDescription, TableInfo, TableKind, TableStatistics};
 pub use connector::{CheckStep, Connector, ConnectorFactory};
@@ -22,5 +24,6 @@ pub use keys::{ColumnKeys, Keys, NeededRows, RowFilters};
 pub use pushdown::{Estimate, PlannedFragment, Pushdown, ScanReport, ScanRequest, SourceScan, Verdict};
 pub use table::{SourceTable, source_table};
 pub use words::in_sql_words;
+pub use write::{Into, RowAction, RowStream, Rows, SourceWrite, TargetColumn, Write, WriteTarget, Writes};
 
 pub use meesh_base as base;

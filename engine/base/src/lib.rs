@@ -4,6 +4,7 @@
 //! Nothing here knows a data source, a protocol or a query plan, and nothing here does I/O.
 
 mod config;
+mod definition;
 mod error;
 mod names;
 mod scope;
@@ -11,6 +12,7 @@ mod secret;
 mod units;
 
 pub use config::{ConfigKey, ConfigValues, Effect, ValueKind};
+pub use definition::{Definition, NewColumn, SqlType};
 pub use error::{Error, ErrorKind, Position, Result};
 pub use names::{nearest, quote_identifier};
 pub use scope::{QueryId, QueryScope, SourceProgress};

@@ -11,7 +11,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use futures::StreamExt;
 use meesh_base::{Error, QueryId, QueryScope, Result};
 use meesh_connector_spi::from_datafusion;
-use meesh_sql::{Query, Statement};
+use meesh_sql::{Query, Statement, Write};
 
 use crate::answer::{self, Answer, Asked};
 use crate::catalog::{self, Catalogs, MetadataFilter, Resolver, SchemaEntry, TableEntry};
@@ -20,6 +20,7 @@ use crate::parameters::Parameters;
 use crate::plan::{PlannedQuery, Planner, QueryShape};
 use crate::query::{Parked, Queries, QueryInfo, QueryRecord, QueryStream, Run, run};
 use crate::session::Session;
+use crate::write::{PlannedWrite, Writer};
 
 /// Stack of the threads that plan and run: a chain of a few thousand operators recurses that deep.
 /// Only pages that are touched take memory.
@@ -192,7 +193,7 @@ impl Engine {
     /// Plans a statement; its rows flow when the stream is polled. Admission, snapshots and
     /// connections begin at the first poll.
     ///
-    /// A statement that returns no rows of its own (USE, SET SESSION, KILL QUERY, CALL) has run, once,
+    /// A statement that returns no rows of its own (USE, SET SESSION, KILL QUERY, CALL, writes) has run, once,
     /// when this returns; the stream then yields one row with the column `rows`, and
     /// [`QueryStream::changes`] holds what the door must apply to its session.
     ///
@@ -317,8 +318,16 @@ impl Engine {
                 let shape = self.shape_of(session, query, begun).await?;
                 Ok(Prepared { kind: StatementKind::Query, schema: shape.schema, parameters: shape.parameters })
             }
+            Statement::Write(write) => {
+                let parameters = self.writer(session, begun).parameters(&write).await?;
+                Ok(Prepared { kind: StatementKind::Update, schema: empty(), parameters })
+            }
             Statement::Explain { kind, format, statement, .. } => {
                 let schema = answer::explain_schema(kind, format)?;
+                if let Statement::Write(write) = *statement {
+                    let parameters = self.writer(session, begun).parameters(&write).await?;
+                    return Ok(Prepared { kind: StatementKind::Query, schema, parameters });
+                }
                 let shape = self.shape_of(session, explained(*statement)?, begun).await?;
                 Ok(Prepared { kind: StatementKind::Query, schema, parameters: shape.parameters })
             }
@@ -346,18 +355,48 @@ impl Engine {
             }
             Statement::Explain { analyze, verbose, kind, format, statement } => {
                 let declared = answer::explain_schema(kind, format)?;
+                if let Statement::Write(write) = *statement {
+                    let planned = self.plan_write(session, *write, parameters, begun).await?;
+                    let batch = answer::explain_write(&planned, declared.clone(), kind, analyze, verbose)?;
+                    let rows = futures::stream::iter([Ok(batch)]).boxed();
+                    return Ok(QueryStream::new(record, queries, StatementKind::Query, declared, Vec::new(), rows));
+                }
                 let planned = self.plan(session, explained(*statement)?, parameters, begun).await?;
                 let rows = answer::explain(self.run_of(begun), planned, declared.clone(), kind, analyze, verbose);
                 Ok(QueryStream::new(record, queries, StatementKind::Query, declared, Vec::new(), rows))
             }
+            Statement::Write(write) => {
+                let planned = self.plan_write(session, *write, parameters, begun).await?;
+                let count = planned.run(self.run_of(begun)).await?;
+                Ok(answered(record, queries, answer::counted(count, Vec::new())?))
+            }
             statement => {
-                let asked = Asked { catalogs: &self.0.catalogs, queries: &self.0.queries, session, engine: self };
-                let Answer { kind, batch, changes } = answer::answer(asked, statement).await?;
-                let schema = batch.schema();
-                let rows = futures::stream::iter([Ok(batch)]).boxed();
-                Ok(QueryStream::new(record, queries, kind, schema, changes, rows))
+                let scope = &begun.scope;
+                let asked =
+                    Asked { catalogs: &self.0.catalogs, queries: &self.0.queries, session, engine: self, scope };
+                Ok(answered(record, queries, answer::answer(asked, statement).await?))
             }
         }
+    }
+
+    fn writer<'a>(&'a self, session: &'a Session, begun: &'a Begun) -> Writer<'a> {
+        Writer {
+            resolver: self.resolver(session),
+            planner: &self.0.planner,
+            session,
+            scope: &begun.scope,
+            memory: &begun.memory,
+        }
+    }
+
+    async fn plan_write(
+        &self,
+        session: &Session,
+        write: Write,
+        parameters: Parameters,
+        begun: &Begun,
+    ) -> Result<PlannedWrite> {
+        self.writer(session, begun).plan(write, parameters).await
     }
 
     /// The state that a query is planned in, and the query as its tables want it. Its sources are
@@ -430,6 +469,14 @@ impl Drop for Begun {
             self.queries.retire(&self.record);
         }
     }
+}
+
+/// The stream of an answer that is complete.
+fn answered(record: Arc<QueryRecord>, queries: Arc<Queries>, answer: Answer) -> QueryStream {
+    let Answer { kind, batch, changes } = answer;
+    let schema = batch.schema();
+    let rows = futures::stream::iter([Ok(batch)]).boxed();
+    QueryStream::new(record, queries, kind, schema, changes, rows)
 }
 
 fn default_memory_bytes() -> u64 {

@@ -21,6 +21,7 @@ mod query;
 mod session;
 #[cfg(test)]
 mod tests;
+mod write;
 mod zeros;
 
 pub use catalog::{CatalogState, Catalogs, MetadataFilter, SchemaEntry, TableEntry};

@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 
 use crate::catalog::{CatalogView, default_catalog, default_schema};
 use crate::cooperate::CooperativeJoins;
-use crate::federate::{FederatedPlanner, JoinKeys, PushdownSwitch};
+use crate::federate::{FederatedPlanner, JoinKeys, PushdownSwitch, whole};
 use crate::filters::physical_rules;
 use crate::limits::QueryMemoryPool;
 use crate::parameters::Parameters;
@@ -65,6 +65,17 @@ impl PlannedQuery {
         Arc::clone(&self.physical.lock())
     }
 }
+
+/// The rows of a write.
+pub(crate) enum PlannedRows {
+    /// One source computes all of them.
+    Computed(LogicalPlan),
+    /// They flow through here.
+    Streamed(PlannedQuery),
+}
+
+/// What a write makes of its query's plan, before it is optimized.
+pub(crate) type Shaping = Box<dyn FnOnce(LogicalPlan) -> Result<LogicalPlan> + Send>;
 
 /// A query's shape, before its parameters have values.
 pub(crate) struct QueryShape {
@@ -155,6 +166,18 @@ impl Planner {
         self.threads.run(plan(state, query, parameters)).await
     }
 
+    /// The rows of a write to the source `source`, made of a query by `shaping`.
+    pub(crate) async fn plan_rows(
+        &self,
+        state: SessionState,
+        query: Query,
+        parameters: Parameters,
+        source: String,
+        shaping: Shaping,
+    ) -> Result<PlannedRows> {
+        self.threads.run(plan_rows(state, query, parameters, source, shaping)).await
+    }
+
     /// Plans the same query with joins that sort and spill instead of holding a hash table.
     ///
     /// # Errors
@@ -207,17 +230,42 @@ async fn shape(state: SessionState, query: Query) -> Result<QueryShape> {
 
 async fn plan(state: SessionState, query: Query, parameters: Parameters) -> Result<PlannedQuery> {
     let labels = query.labels.clone();
-    let count = query.parameters;
-    let mut logical = logical_plan(&state, query).await?;
-    let values = parameters.for_types(&parameter_types(&logical, count)?)?;
-    if count > 0 {
-        let values = values.into_iter().map(Into::into).collect();
-        logical = logical.with_param_values(ParamValues::List(values)).map_err(plan_error)?;
-    }
+    let logical = with_values(&state, query, parameters).await?;
     let schema = labelled(logical.schema().as_arrow(), &labels);
     let physical = state.create_physical_plan(&logical).await.map_err(plan_error)?;
     let physical = Arc::new(Mutex::new(physical));
     Ok(PlannedQuery { logical: Arc::new(logical), physical, schema, state: Arc::new(state) })
+}
+
+async fn plan_rows(
+    state: SessionState,
+    query: Query,
+    parameters: Parameters,
+    source: String,
+    shaping: Shaping,
+) -> Result<PlannedRows> {
+    let logical = shaping(with_values(&state, query, parameters).await?)?;
+    let optimized = state.optimize(&logical).map_err(plan_error)?;
+    let switch = state.config().get_extension::<PushdownSwitch>();
+    if let Some(fragment) = whole(&optimized, &source, switch.as_deref()).map_err(plan_error)? {
+        return Ok(PlannedRows::Computed(fragment));
+    }
+    let physical = state.query_planner().create_physical_plan(&optimized, &state).await.map_err(plan_error)?;
+    let schema = labelled(logical.schema().as_arrow(), &meesh_sql::Labels::default());
+    let physical = Arc::new(Mutex::new(physical));
+    Ok(PlannedRows::Streamed(PlannedQuery { logical: Arc::new(logical), physical, schema, state: Arc::new(state) }))
+}
+
+/// The query's plan with values for its parameters.
+async fn with_values(state: &SessionState, query: Query, parameters: Parameters) -> Result<LogicalPlan> {
+    let count = query.parameters;
+    let logical = logical_plan(state, query).await?;
+    let values = parameters.for_types(&parameter_types(&logical, count)?)?;
+    if count == 0 {
+        return Ok(logical);
+    }
+    let values = values.into_iter().map(Into::into).collect();
+    logical.with_param_values(ParamValues::List(values)).map_err(plan_error)
 }
 
 fn has_hash_join(plan: &Arc<dyn ExecutionPlan>) -> bool {

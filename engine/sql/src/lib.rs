@@ -4,6 +4,7 @@
 //! cannot be honoured, before DataFusion sees anything. No I/O happens here, and nothing here knows
 //! a session or a source.
 
+mod assign;
 mod balance;
 pub mod functions;
 mod hidden;
@@ -17,14 +18,17 @@ mod statement;
 #[cfg(test)]
 mod tests;
 mod types;
+mod write;
 
 use meesh_base::Result;
 
+pub use assign::{assignable, assigned};
 pub use labels::Labels;
 pub use limits::{Limits, STATEMENT_LIMITS};
 pub use operators::TrinoOperators;
-pub use statement::{ExplainFormat, ExplainKind, Literal, Query, Statement, TableName};
+pub use statement::{ExplainFormat, ExplainKind, Literal, PassThrough, Query, Statement, TableName};
 pub use types::{TrinoTypes, type_name};
+pub use write::{Action, CASE, ColumnName, PART, ROW, SchemaName, TARGET, Write};
 
 /// Reads exactly one statement; a `;` may end it.
 ///

@@ -109,7 +109,8 @@ fn negated(value: Expr, schema: &DFSchema) -> Expr {
     }
 }
 
-fn cast(value: Expr, to: &DataType, lenient: bool, schema: &DFSchema) -> Result<Expr> {
+/// `value` cast to a type, as Trino casts.
+pub(crate) fn cast(value: Expr, to: &DataType, lenient: bool, schema: &DFSchema) -> Result<Expr> {
     let from = value.get_type(schema).ok();
     if from.as_ref() == Some(to) {
         return Ok(value);

@@ -6,6 +6,7 @@ use datafusion::sql::sqlparser::ast;
 use meesh_base::Position;
 
 use crate::labels::Labels;
+use crate::write::Write;
 
 /// One statement.
 #[derive(Debug, Clone)]
@@ -100,6 +101,8 @@ pub enum Statement {
         /// The query's id.
         id: String,
     },
+    /// INSERT, UPDATE, DELETE, MERGE, TRUNCATE, CREATE, DROP, ALTER and COMMENT.
+    Write(Box<Write>),
     /// `CALL catalog.schema.procedure(…)`.
     Call {
         /// The procedure's name in its parts, lower case.
@@ -175,7 +178,22 @@ pub struct Query {
     pub parameters: usize,
     /// Every base table it reads, once per reference.
     pub tables: Vec<TableName>,
+    /// Every query that is passed through to a source as it is written.
+    pub passed: Vec<PassThrough>,
     pub(crate) names_hidden: bool,
+}
+
+/// `TABLE(catalog.system.query(query => 'text'))` in a FROM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassThrough {
+    /// Whose language it is in.
+    pub catalog: String,
+    /// The query.
+    pub text: String,
+    /// The table that stands for it in the tree: a name that no statement can write.
+    pub table: String,
+    /// Where it was written.
+    pub position: Position,
 }
 
 impl Query {

@@ -17,7 +17,7 @@ use crate::wire::QueryResult;
 const ROW_OVERHEAD_BYTES: u64 = 28;
 
 /// A table, view or the like, with everything that planning a scan of it needs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Relation {
     /// The schema's name as the server has it.
     pub(crate) schema: String,
@@ -42,7 +42,7 @@ pub(crate) struct Relation {
 }
 
 /// A column of a relation.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct RemoteColumn {
     /// Its name as the server has it.
     pub(crate) name: String,
@@ -81,16 +81,21 @@ impl Relation {
         format!("{}.{}", quote_identifier(&self.schema), quote_identifier(&self.name))
     }
 
+    /// Its columns without those that every table has.
+    fn own_columns(&self) -> impl Iterator<Item = &Arc<RemoteColumn>> {
+        self.columns.iter().filter(|column| !column.is_system())
+    }
+
     /// The oids of its columns' types, as PostgreSQL prints an array.
     pub(crate) fn types(&self) -> String {
-        let oids: Vec<String> = self.columns.iter().map(|column| column.type_oid.to_string()).collect();
+        let oids: Vec<String> = self.own_columns().map(|column| column.type_oid.to_string()).collect();
         format!("{{{}}}", oids.join(","))
     }
 
     /// An expression for the same as it is now, wherever its name leads.
     pub(crate) fn types_now(&self) -> String {
         let row = self.quoted_name();
-        let types = self.columns.iter().map(|column| {
+        let types = self.own_columns().map(|column| {
             format!("pg_catalog.pg_typeof((NULL::{row}).{})::pg_catalog.oid", quote_identifier(&column.name))
         });
         format!("ARRAY[{}]::pg_catalog.oid[]::pg_catalog.text", types.collect::<Vec<_>>().join(", "))

@@ -29,6 +29,8 @@ pub(super) enum State {
     Answering,
     /// The same, within a COPY; whether the stream's header has gone by.
     Copying { header_seen: bool },
+    /// The server waits for the data of a COPY FROM.
+    CopyingIn,
     /// Nothing more can be said or heard.
     Broken,
 }
@@ -203,6 +205,13 @@ impl Connection {
         Ok(())
     }
 
+    /// Sends bytes within a COPY FROM; the caller says where the session stands then.
+    pub(super) async fn send_raw(&mut self, bytes: &[u8]) -> Result<()> {
+        self.state = State::Sending;
+        let sent = self.transport.write_all(bytes).await;
+        sent.map_err(|error| self.broken("cannot be written to", error))
+    }
+
     async fn flush(&mut self) -> Result<()> {
         self.state = State::Sending;
         let sent = self.transport.write_all(&self.send).await;
@@ -304,6 +313,9 @@ impl Connection {
     /// # Errors
     /// `SourceUnavailable` if the session ended before its ReadyForQuery.
     pub(crate) async fn drain(&mut self) -> Result<()> {
+        if self.state == State::CopyingIn {
+            self.fail_copy().await?;
+        }
         while matches!(self.state, State::Answering | State::Copying { .. }) {
             match self.message().await? {
                 (b'Z', body) => {

@@ -45,8 +45,19 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The columns of a RowDescription: names and type oids.
-pub(super) fn row_description(body: &[u8]) -> Option<Vec<(String, u32)>> {
+/// A column of a query's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DescribedColumn {
+    /// Its name.
+    pub(crate) name: String,
+    /// The oid of its type.
+    pub(crate) type_oid: u32,
+    /// The modifier of its type, -1 without one.
+    pub(crate) modifier: i32,
+}
+
+/// The columns of a RowDescription.
+pub(super) fn row_description(body: &[u8]) -> Option<Vec<DescribedColumn>> {
     let mut fields = Fields::new(body);
     let count = fields.u16()?;
     (0..count)
@@ -54,8 +65,10 @@ pub(super) fn row_description(body: &[u8]) -> Option<Vec<(String, u32)>> {
             let name = fields.text()?;
             fields.bytes(6)?; // the column's table and number
             let type_oid = fields.u32()?;
-            fields.bytes(8)?; // the type's size and modifier, and the format
-            Some((name, type_oid))
+            fields.bytes(2)?; // the type's size
+            let modifier = fields.i32()?;
+            fields.bytes(2)?; // the format
+            Some(DescribedColumn { name, type_oid, modifier })
         })
         .collect()
 }

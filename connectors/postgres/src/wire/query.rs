@@ -5,7 +5,7 @@ use postgres_protocol::message::frontend;
 
 use super::connection::Connection;
 use super::error::ServerError;
-use super::message::{row_description, text_row};
+use super::message::{DescribedColumn, row_description, text_row};
 
 /// The most that one simple query may answer. What is larger goes through COPY, which holds nothing.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
@@ -36,7 +36,7 @@ impl Connection {
             bytes += body.len();
             match tag {
                 b'T' => match row_description(body) {
-                    Some(columns) => current.columns = columns.into_iter().map(|(name, _)| name).collect(),
+                    Some(columns) => current.columns = columns.into_iter().map(|column| column.name).collect(),
                     None => return Err(self.garbage("a broken RowDescription".to_owned())),
                 },
                 b'D' => match text_row(body) {
@@ -70,13 +70,12 @@ impl Connection {
         }
     }
 
-    /// The columns of a query, names and type oids, as the server would answer it: it is parsed and
-    /// analysed there, not run. Empty for a statement without rows.
+    /// The columns of a query as the server would answer it: it is parsed and analysed there, not run.
+    /// Empty for a statement without rows. Two statements in one text are an error.
     ///
     /// # Errors
     /// As [`Self::simple_query`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "for fragments whose column types only the server knows"))]
-    pub(crate) async fn describe(&mut self, sql: &str) -> Result<Vec<(String, u32)>> {
+    pub(crate) async fn describe(&mut self, sql: &str) -> Result<Vec<DescribedColumn>> {
         self.request(|out| {
             frontend::parse("", sql, [], out)?;
             frontend::describe(b'S', "", out)?;

@@ -20,6 +20,7 @@ use meesh_sql::{ExplainFormat, ExplainKind};
 
 use crate::plan::PlannedQuery;
 use crate::query::{Run, run};
+use crate::write::PlannedWrite;
 
 /// The answer's columns.
 ///
@@ -59,6 +60,34 @@ pub(crate) fn explain(
         RecordBatch::try_new(schema, vec![column]).map_err(from_arrow)
     };
     futures::stream::once(row).boxed()
+}
+
+/// The answer to EXPLAIN of a write, which is not done.
+///
+/// # Errors
+/// `Unsupported` for ANALYZE, which would do it.
+pub(crate) fn explain_write(
+    planned: &PlannedWrite,
+    schema: SchemaRef,
+    kind: ExplainKind,
+    analyze: bool,
+    verbose: bool,
+) -> Result<RecordBatch> {
+    if analyze {
+        return Err(Error::unsupported("EXPLAIN ANALYZE of a statement that writes is not supported")
+            .with_hint("EXPLAIN shows what would be sent")
+            .with_code("NOT_SUPPORTED"));
+    }
+    let column: ArrayRef = match kind {
+        ExplainKind::Validate => Arc::new(BooleanArray::from(vec![true])),
+        _ => {
+            let rows = planned.rows.as_ref().map(|rows| plain(rows, verbose)).unwrap_or_default();
+            let sent = planned.remote_text().filter(|text| !text.is_empty());
+            let sent = sent.unwrap_or_else(|| "nothing: there is nothing to do".to_owned());
+            Arc::new(StringArray::from(vec![format!("{rows}\nSent to {}:\n    {sent}\n", planned.catalog)]))
+        }
+    };
+    RecordBatch::try_new(schema, vec![column]).map_err(from_arrow)
 }
 
 fn plain(planned: &PlannedQuery, verbose: bool) -> String {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use meesh_base::{Error, Result};
+use meesh_base::{Error, QueryScope, Result};
 use meesh_connector_spi::from_arrow;
 use meesh_sql::Statement;
 
@@ -20,7 +20,7 @@ use crate::engine::{Engine, StatementKind};
 use crate::query::Queries;
 use crate::session::{self, Session, SessionChange};
 
-pub(crate) use explain::{explain, explain_schema};
+pub(crate) use explain::{explain, explain_schema, explain_write};
 
 /// What an answer is made from.
 pub(crate) struct Asked<'a> {
@@ -28,6 +28,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) queries: &'a Queries,
     pub(crate) session: &'a Session,
     pub(crate) engine: &'a Engine,
+    pub(crate) scope: &'a Arc<QueryScope>,
 }
 
 impl Asked<'_> {
@@ -94,13 +95,14 @@ pub(crate) async fn answer(asked: Asked<'_>, statement: Statement) -> Result<Ans
         }
         _ => return Err(Error::unsupported("this statement is not supported here").with_code("NOT_SUPPORTED")),
     };
-    done(changes)
+    counted(0, changes)
 }
 
-/// The one row of a statement that only did something.
-fn done(changes: Vec<SessionChange>) -> Result<Answer> {
+/// The one row of a statement that only did something, with the number of rows that it was about.
+pub(crate) fn counted(rows: u64, changes: Vec<SessionChange>) -> Result<Answer> {
     let schema = Arc::new(Schema::new(vec![Field::new("rows", DataType::Int64, true)]));
-    let batch = RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(vec![0]))]).map_err(from_arrow)?;
+    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+    let batch = RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(vec![rows]))]).map_err(from_arrow)?;
     Ok(Answer { kind: StatementKind::Update, batch, changes })
 }
 

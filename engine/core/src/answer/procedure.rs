@@ -1,13 +1,18 @@
 //! CALL and KILL QUERY.
 
+use std::sync::Arc;
+
 use meesh_base::{Error, QueryId, Result, nearest};
+use meesh_connector_spi::Write;
 use meesh_sql::Literal;
 
 use super::Asked;
+use crate::write::writes;
 
 /// Procedures of the catalog `system`, and those that every other catalog has.
 const SYSTEM: &[&str] = &["runtime.kill_query"];
-const CATALOG: &[&str] = &["system.refresh", "system.flush_metadata_cache", "system.sync_partition_metadata"];
+const CATALOG: &[&str] =
+    &["system.refresh", "system.flush_metadata_cache", "system.sync_partition_metadata", "system.execute"];
 
 type Arguments = [(Option<String>, Literal)];
 
@@ -30,6 +35,12 @@ pub(super) async fn call(asked: &Asked<'_>, name: &[String], arguments: &Argumen
         return Err(unknown(name, CATALOG));
     }
     let connector = asked.catalogs.connector(catalog)?;
+    if procedure == "system.execute" {
+        let text = argument(arguments, 0, &["query"])?
+            .ok_or_else(|| Error::invalid_query("procedure execute needs the argument query"))?;
+        let write = writes(&connector, catalog)?.plan(Write::Execute(text)).await?;
+        return write.run(None, Arc::clone(asked.scope)).await.map(drop);
+    }
     let schema = argument(arguments, 0, &["schema", "schema_name"])?.map(|name| name.to_lowercase());
     let table = argument(arguments, 1, &["table", "table_name"])?.map(|name| name.to_lowercase());
     connector.refresh(schema.as_deref(), table.as_deref()).await

@@ -105,7 +105,34 @@ impl Resolver<'_> {
                 provider.map(|provider| hidden_columns(&provider.schema())).unwrap_or_default()
             });
         }
-        assemble(tables, self.session).map_err(from_datafusion)
+        let view = assemble(tables, self.session).map_err(from_datafusion)?;
+        self.add_passed(&view, query).await?;
+        Ok(view)
+    }
+
+    /// Adds the tables that stand for queries in a source's own language.
+    async fn add_passed(&self, view: &CatalogView, query: &Query) -> Result<()> {
+        let tables = query.passed.iter().map(|passed| async move {
+            let connector = self.catalogs.connector(&passed.catalog)?;
+            let provider = connector.query(&passed.text).await?;
+            let name = FullName {
+                catalog: passed.catalog.clone(),
+                schema: "system".to_owned(),
+                table: passed.table.to_lowercase(),
+            };
+            Ok::<_, Error>((passed.table.clone(), folded(&name, provider, false).map_err(from_datafusion)?))
+        });
+        for (passed, found) in query.passed.iter().zip(futures::future::join_all(tables).await) {
+            let (name, provider) = found.map_err(|error| match error.position() {
+                None => error.with_position(passed.position),
+                Some(_) => error,
+            })?;
+            let schema = view.catalog(default_catalog(self.session));
+            let schema = schema.and_then(|catalog| catalog.schema(default_schema(self.session)));
+            let schema = schema.ok_or_else(|| Error::internal("a view without the session's schema"))?;
+            schema.register_table(name, provider).map_err(from_datafusion)?;
+        }
+        Ok(())
     }
 
     async fn provider(&self, name: &FullName) -> Result<Arc<dyn TableProvider>> {
@@ -154,7 +181,7 @@ impl Resolver<'_> {
     }
 
     /// Why a table was not found: no such schema, or no such table in it.
-    async fn missing(&self, name: &FullName) -> Error {
+    pub(crate) async fn missing(&self, name: &FullName) -> Error {
         let Ok(connector) = self.catalogs.connector(&name.catalog) else {
             return Error::not_found(format!("table {:?} does not exist", name.to_string()))
                 .with_code("TABLE_NOT_FOUND");

@@ -17,6 +17,8 @@ mod fragment;
 mod keys;
 mod planner;
 mod swell;
+mod whole;
 
 pub(crate) use keys::JoinKeys;
 pub(crate) use planner::{FederatedPlanner, PushdownSwitch};
+pub(crate) use whole::whole;

@@ -111,7 +111,7 @@ pub(super) fn argument<T: 'static>(arrays: &[ArrayRef], index: usize) -> Result<
 }
 
 /// Whether values of the type are text.
-pub(super) fn is_text(data_type: &DataType) -> bool {
+pub(crate) fn is_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => true,
         DataType::Dictionary(_, value) => is_text(value),

@@ -19,8 +19,8 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 pub(crate) use arithmetic::{Operation, arithmetic, negate, operand_types};
 pub(crate) use casts::{Conversion, conversion, refusal, trino_cast};
-pub(crate) use definition::external;
 use definition::{Definition, function};
+pub(crate) use definition::{external, is_text};
 pub(crate) use floats::comparison as float_comparison;
 pub use floats::{canonical, is_canonical};
 pub(crate) use strings::fitted;

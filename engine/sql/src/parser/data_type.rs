@@ -212,7 +212,7 @@ impl Parser<'_> {
 }
 
 /// `expr` cast to a type, as Trino casts.
-pub(super) fn own_cast(lenient: bool, expr: Expr, data_type: DataType) -> Expr {
+pub(crate) fn own_cast(lenient: bool, expr: Expr, data_type: DataType) -> Expr {
     let null = Expr::Value(Value::Null.with_empty_span());
     let typed = Expr::Cast { kind: CastKind::Cast, expr: Box::new(null), data_type, array: false, format: None };
     own_operator(if lenient { own::TRY_CAST } else { own::CAST }, expr, typed)

@@ -9,10 +9,14 @@
 //! cannot be confused: `::`, `ILIKE`, `INTERVAL '30 days'`, `LIMIT` before `OFFSET`, `$1`.
 
 mod data_type;
+mod declared_type;
+mod define;
 mod expression;
 mod function;
 mod interval;
 mod literal;
+mod merge;
+mod passed;
 mod primary;
 mod query;
 mod refused;
@@ -24,9 +28,11 @@ mod show;
 mod special;
 mod statement;
 mod using;
+mod write;
 
 use std::collections::HashMap;
 
+pub(crate) use data_type::own_cast;
 use datafusion::sql::sqlparser::ast::Ident;
 use meesh_base::{Error, Result};
 
@@ -34,7 +40,7 @@ use crate::keywords::is_reserved;
 use crate::labels::OutputColumn;
 use crate::lexer::{Kind, Token, tokenize, unquote};
 use crate::limits::{Block, Limits, too_complex};
-use crate::statement::{Statement, TableName};
+use crate::statement::{PassThrough, Statement, TableName};
 
 /// Reads exactly one statement.
 pub(crate) fn parse(text: &str, limits: &Limits) -> Result<Statement> {
@@ -53,6 +59,7 @@ pub(crate) fn parse(text: &str, limits: &Limits) -> Result<Statement> {
         block: Block::default(),
         scopes: scope::Scopes::default(),
         tables: Vec::new(),
+        passed: Vec::new(),
         invented: HashMap::new(),
         parameters: Parameters::None,
         names_hidden: false,
@@ -91,6 +98,7 @@ struct Parser<'a> {
     block: Block,
     scopes: scope::Scopes,
     tables: Vec<TableName>,
+    passed: Vec<PassThrough>,
     /// Column names that were given for the plan's sake, and how many.
     invented: HashMap<String, OutputColumn>,
     parameters: Parameters,

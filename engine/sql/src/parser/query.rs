@@ -8,15 +8,15 @@ use datafusion::sql::sqlparser::ast::{
 };
 use meesh_base::Result;
 
+use super::Parser;
 use super::literal::plain_number;
 use super::scope::Cte;
 use super::select::Renamed;
-use super::{Parameters, Parser};
 use crate::balance;
-use crate::labels::{Labels, OutputColumn};
+use crate::labels::OutputColumn;
 use crate::lexer::Kind;
 use crate::limits::{Cost, too_complex};
-use crate::statement::{Query, Statement};
+use crate::statement::Statement;
 
 /// A query with what its surroundings need to know.
 pub(super) struct ParsedQuery {
@@ -55,18 +55,7 @@ impl Parser<'_> {
 
     /// The whole statement is a query.
     pub(super) fn query_statement(&mut self) -> Result<Statement> {
-        let ParsedQuery { ast, columns, cost } = self.query(true)?;
-        cost.check(self.limits)?;
-        Ok(Statement::Query(Query {
-            ast: Box::new(ast),
-            labels: Labels::new(columns, std::mem::take(&mut self.invented)),
-            parameters: match self.parameters {
-                Parameters::None => 0,
-                Parameters::InOrder(count) | Parameters::Numbered(count) => count,
-            },
-            tables: std::mem::take(&mut self.tables),
-            names_hidden: self.names_hidden,
-        }))
+        self.whole_query().map(Statement::Query)
     }
 
     /// `[WITH …] body [ORDER BY …] [OFFSET …] [LIMIT …]`. The outermost one names the result.

@@ -46,6 +46,12 @@ impl Parser<'_> {
         Ok(source)
     }
 
+    /// What a MERGE reads, as one operand of a join.
+    pub(super) fn merge_source(&mut self) -> Result<TableFactor> {
+        let relation = self.relation()?;
+        Ok(Self::parenthesized(relation).item.relation)
+    }
+
     fn relation(&mut self) -> Result<Relation> {
         let first = self.relation_primary()?;
         self.joins(first)
@@ -179,10 +185,11 @@ impl Parser<'_> {
             self.expect_symbol(")")?;
             return self.derived(query, true);
         }
-        for (word, what) in [("TABLE", "TABLE(…) in FROM"), ("JSON_TABLE", "JSON_TABLE")] {
-            if self.is_word(word) && self.is_symbol_at(1, "(") {
-                return Err(self.unsupported(&token, what));
-            }
+        if self.is_word("TABLE") && self.is_symbol_at(1, "(") {
+            return self.passed_query();
+        }
+        if self.is_word("JSON_TABLE") && self.is_symbol_at(1, "(") {
+            return Err(self.unsupported(&token, "JSON_TABLE"));
         }
         self.named_table(true)
     }
@@ -335,12 +342,12 @@ impl Parser<'_> {
         Ok(Self::leaf_relation(factor, qualifier, name, columns))
     }
 
-    fn unnamed_alias(&mut self) -> TableAlias {
+    pub(super) fn unnamed_alias(&mut self) -> TableAlias {
         let name = self.invent("query", OutputColumn::Unnamed);
         TableAlias { explicit: true, name, columns: Vec::new(), at: None }
     }
 
-    fn leaf_relation(
+    pub(super) fn leaf_relation(
         factor: TableFactor,
         qualifier: Vec<Ident>,
         name: Option<String>,
@@ -355,7 +362,7 @@ impl Parser<'_> {
     }
 
     /// `[AS] name [(columns)]`, and what the columns are called then.
-    fn table_alias(&mut self, known: Vec<OutputColumn>) -> Result<(Option<TableAlias>, Vec<OutputColumn>)> {
+    pub(super) fn table_alias(&mut self, known: Vec<OutputColumn>) -> Result<(Option<TableAlias>, Vec<OutputColumn>)> {
         let Some((_, name)) = self.alias()? else { return Ok((None, known)) };
         if !self.is_symbol("(") {
             return Ok((Some(TableAlias { explicit: true, name, columns: Vec::new(), at: None }), known));

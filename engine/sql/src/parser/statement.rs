@@ -6,11 +6,14 @@ use super::Parser;
 use crate::lexer::Kind;
 use crate::statement::{ExplainFormat, ExplainKind, Literal, Statement, TableName};
 
-const STATEMENTS: &str =
-    "'CALL', 'DESC', 'DESCRIBE', 'EXPLAIN', 'KILL', 'RESET', 'SET', 'SHOW', 'USE', 'WITH', <query>";
+const STATEMENTS: &str = "'ALTER', 'CALL', 'COMMENT', 'CREATE', 'DELETE', 'DESC', 'DESCRIBE', 'DROP', 'EXPLAIN', 'INSERT', 'KILL', 'MERGE', \
+     'RESET', 'SET', 'SHOW', 'TRUNCATE', 'UPDATE', 'USE', 'WITH', <query>";
 
 impl Parser<'_> {
     pub(super) fn statement(&mut self) -> Result<Statement> {
+        if let Some(statement) = self.write_statement()? {
+            return Ok(statement);
+        }
         if let Some(refusal) = self.refused_statement() {
             return Err(refusal);
         }
@@ -127,11 +130,29 @@ impl Parser<'_> {
 
     fn call_procedure(&mut self) -> Result<Statement> {
         self.advance();
-        let procedure = self.qualified_name()?.into_iter().map(|(_, name)| name.value).collect();
+        let procedure = self.procedure_name()?;
         self.expect_symbol("(")?;
         let arguments = if self.is_symbol(")") { Vec::new() } else { self.list(Self::argument)? };
         self.expect_symbol(")")?;
         Ok(Statement::Call { procedure, arguments })
+    }
+
+    /// A name whose later parts may be any words: `execute` is a reserved one.
+    fn procedure_name(&mut self) -> Result<Vec<String>> {
+        let mut parts = vec![self.name()?.1.value];
+        while self.eat_symbol(".") {
+            let token = self.peek();
+            parts.push(match token.kind {
+                Kind::Word => self.advance_name(&token)?,
+                _ => self.name()?.1.value,
+            });
+        }
+        Ok(parts)
+    }
+
+    fn advance_name(&mut self, token: &crate::lexer::Token) -> Result<String> {
+        self.advance();
+        Ok(self.name_of(token)?.1.value)
     }
 
     fn argument(&mut self) -> Result<(Option<String>, Literal)> {

@@ -3,6 +3,7 @@
 mod bombs;
 mod queries;
 mod statements;
+mod writes;
 
 use std::sync::Arc;
 

@@ -71,16 +71,9 @@ fn explain() {
 #[test]
 fn other_kinds_are_refused_by_name() {
     for sql in [
-        "CREATE TABLE",
-        "CREATE OR REPLACE VIEW",
-        "CREATE SCHEMA",
-        "DROP TABLE",
-        "ALTER TABLE",
-        "INSERT",
-        "UPDATE",
-        "DELETE",
-        "MERGE",
-        "TRUNCATE TABLE",
+        "CREATE MATERIALIZED VIEW",
+        "DROP FUNCTION",
+        "ALTER VIEW",
         "GRANT",
         "REVOKE",
         "PREPARE",
@@ -90,7 +83,6 @@ fn other_kinds_are_refused_by_name() {
         "START TRANSACTION",
         "COMMIT",
         "ROLLBACK",
-        "COMMENT",
         "ANALYZE",
         "SHOW STATS",
         "SHOW GRANTS",
@@ -106,7 +98,8 @@ fn other_kinds_are_refused_by_name() {
         check_refused(&format!("  {sql} x"), (1, 3), "NOT_SUPPORTED", &format!("{sql} is not supported yet"));
     }
     check_refused("DESCRIBE INPUT q", (1, 1), "NOT_SUPPORTED", "DESCRIBE INPUT");
-    check_refused("EXPLAIN DROP TABLE t", (1, 9), "NOT_SUPPORTED", "DROP TABLE");
+    check_refused("EXPLAIN DROP ROLE r", (1, 9), "NOT_SUPPORTED", "DROP ROLE");
+    check_refused("CREATE OR REPLACE TABLE t (a bigint)", (1, 1), "NOT_SUPPORTED", "CREATE OR REPLACE TABLE");
 }
 
 #[test]
@@ -144,7 +137,7 @@ fn constructs_are_refused_by_name() {
     for (sql, part) in [
         ("select * from t tablesample bernoulli (10)", "TABLESAMPLE"),
         ("select * from t for version as of 1", "FOR VERSION"),
-        ("select * from table(f(1))", "TABLE(…)"),
+        ("select * from table(f(1))", "table function \"f\" does not exist"),
         ("select a from t intersect all select b from u", "INTERSECT ALL"),
         ("select a from t except all select b from u", "EXCEPT ALL"),
         ("select a from t fetch first 1 row with ties", "WITH TIES"),
