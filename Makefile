@@ -4,8 +4,9 @@
 #   make test                 everything: lints, every crate, SQL files, real clients, faults, manifests and image
 #   make rust-test            a part of it; the others are lint, client-test and k8s-test
 #   make check                format, lints and licences only
-#   make bench [ARGS=...]     TPC-H over PostgreSQL and S3 beside DuckDB; writes benches/report/
-#   make oracle [QUERIES=5000 SEED=1]  random questions: with pushdown, without, and as PostgreSQL itself answers
+#   make bench [ARGS=...]     TPC-H, scans and keys beside DuckDB and psql; writes benches/report/
+#   make oracle [QUERIES=5000 SEED=1]  random questions: with pushdown, without, and as PostgreSQL itself answers;
+#                             ARGS=--dealt deals the tables over two databases and Parquet
 #   make soak [MINUTES=10]    64 mixed clients; fails on an error or growing memory
 #   make image                a small OCI image, without a container engine
 
@@ -26,7 +27,7 @@ SEED ?= 1
 .PHONY: help build demo test lint rust-test client-test k8s-test test-python check deny bench oracle soak image
 
 help:
-	@sed -n '3,10s/^# *//p' Makefile
+	@sed -n '3,11s/^# *//p' Makefile
 
 build:
 	cargo build --release --locked
@@ -39,7 +40,7 @@ demo:
 # Each part stands on what the one before it compiled: the binary of rust-test is the one that the clients meet, and
 # the image compiles only meesh itself again (tests/k8s/test_image.py holds that). Only clippy's pass is its own.
 test:
-	@scripts/install_tools.sh compiler postgresql python
+	@scripts/install_tools.sh compiler postgresql pgbouncer python
 	@$(MAKE) --no-print-directory lint rust-test client-test k8s-test
 
 lint:
@@ -77,7 +78,7 @@ bench:
 oracle:
 	@scripts/install_tools.sh compiler postgresql python
 	@$(MAKE) --no-print-directory build test-python
-	$(TEST_PYTHON) tests/oracle/run.py --seed $(SEED) --queries $(QUERIES)
+	$(TEST_PYTHON) tests/oracle/run.py --seed $(SEED) --queries $(QUERIES) $(ARGS)
 
 soak:
 	@scripts/install_tools.sh compiler postgresql python

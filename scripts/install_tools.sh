@@ -53,6 +53,20 @@ need_postgresql() {
     fi
 }
 
+need_pgbouncer() {
+    command -v pgbouncer > /dev/null || [ -x /usr/sbin/pgbouncer ] && return
+    # Debian's package would start a server of its own, on the usual port.
+    local policy=/usr/sbin/policy-rc.d
+    if [ -d "${policy%/*}" ] && [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" > /dev/null
+        as_root chmod +x "$policy"
+        apt_install pgbouncer
+        as_root rm -f "$policy"
+    else
+        apt_install pgbouncer
+    fi
+}
+
 need_python() {
     python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && return
     apt_install python3 python3-venv

@@ -7,7 +7,7 @@ its rule for NaN, sums and averages are cast to Trino's types.
 import random
 from dataclasses import dataclass
 
-from oracle.schema import KINDS, Column, literal
+from oracle.schema import BIG, KINDS, Column, literal
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,17 @@ class Relation:
     columns: list[Value]
 
 
+# How deep the queries of a question are nested.
+DEPTH = 2
+# Values of floats that Trino has functions for.
+FLOATS = {"NaN": "nan()", "Infinity": "infinity()", "-Infinity": "(-infinity())"}
+
+
 class Generator:
-    def __init__(self, chance: random.Random, tables: dict[str, list[Column]], catalog: str):
-        self.chance, self.tables, self.catalog = chance, tables, catalog
+    """`places` says where meesh finds each table: `{"t0": "pg.public.t0", …}`."""
+
+    def __init__(self, chance: random.Random, tables: dict[str, list[Column]], places: dict[str, str]):
+        self.chance, self.tables, self.places = chance, tables, places
         self.aliases = 0
 
     # Expressions.
@@ -55,7 +63,7 @@ class Generator:
                 theirs = {"double": "double precision", "timestamp(6)": "timestamp", "decimal(12,2)": "numeric",
                           "varchar": "text"}.get(names[kind], names[kind])
                 return Value(Sql(f"CAST(NULL AS {names[kind]})", f"NULL::{theirs}"), kind)
-        value = chance.choice([value for value in KINDS[kind] if value not in ("NaN", "Infinity", "-Infinity", "12000-06-01")])
+        value = chance.choice([value for value in KINDS[kind] if value != "12000-06-01"])
         quoted = "'" + value.replace("'", "''") + "'"
         match kind:
             case "int":
@@ -64,7 +72,7 @@ class Generator:
                 value = value if "." in value else value + ".0"
                 return Value(Sql(f"({value})", f"({value}::numeric)"), kind)
             case "float":
-                return Value(Sql(f"DOUBLE '{value}'", f"'{value}'::double precision"), kind)
+                return Value(Sql(FLOATS.get(value, f"DOUBLE '{value}'"), f"'{value}'::double precision"), kind)
             case "text":
                 return Value(Sql(quoted, f"{literal(value)}::text"), kind)
             case "date":
@@ -151,7 +159,7 @@ class Generator:
                 escape = " ESCAPE '\\'"
                 return Sql(f"({value.sql.trino} {word} '{pattern}'{escape})",
                            f"(({value.sql.postgres})::text COLLATE \"C\" {word} {literal(pattern)} ESCAPE E'\\\\')")
-            case 4 if kind not in ("float", "text", "uuid"):
+            case 4 if kind not in ("text", "uuid"):
                 return join("({} IS DISTINCT FROM {})", value.sql, self.value(columns, kind, depth - 1 if depth else 0).sql)
         other = self.value(columns, kind, depth - 1 if depth else 0)
         op = chance.choice(["=", "<>", "<", "<=", ">", ">="])
@@ -159,8 +167,9 @@ class Generator:
 
     # Relations.
 
-    def table(self) -> Relation:
-        name = self.chance.choice(list(self.tables))
+    def table(self, name: str | None = None) -> Relation:
+        """The named table, or one of the small ones."""
+        name = name or self.chance.choice([table for table in self.tables if table != BIG])
         self.aliases += 1
         alias = f"a{self.aliases}"
         # To meesh every text is one, of one order; PostgreSQL tells char(n), enums and collations apart.
@@ -169,19 +178,14 @@ class Generator:
         for column in self.tables[name]:
             written = f'{alias}."{column.name}"'
             columns.append(Value(Sql(written, cast.get(column.kind, "{}").format(written)), column.kind))
-        return Relation(Sql(f"{self.catalog}.public.{name} {alias}", f"public.{name} {alias}"), columns)
+        return Relation(Sql(f"{self.places[name]} {alias}", f"public.{name} {alias}"), columns)
 
     def relation(self, depth: int) -> Relation:
         chance = self.chance
         if depth == 0 or chance.random() < 0.4:
             return self.table()
         if chance.random() < 0.35:
-            query, kinds = self.query(depth - 1)
-            self.aliases += 1
-            alias = f"a{self.aliases}"
-            names = [f"x{number}" for number in range(len(kinds))]
-            columns = [Value(Sql.both(f"{alias}.{name}"), kind) for name, kind in zip(names, kinds)]
-            return Relation(join("({}) AS " + f"{alias}({', '.join(names)})", query), columns)
+            return self.derived(*self.query(depth - 1))
         left, right = self.relation(depth - 1), self.table()
         kind = chance.choice(["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "CROSS JOIN"])
         both = left.columns + right.columns
@@ -193,11 +197,26 @@ class Generator:
         return Relation(join("{} " + kind + " {} ON {}", left.sql, right.sql, on), both)
 
     def equality(self, left: list[Value], right: list[Value]) -> Sql:
-        kinds = {column.kind for column in left} & {column.kind for column in right} - {"float", "bytes"}
+        kinds = {column.kind for column in left} & {column.kind for column in right}
         kind = self.chance.choice(sorted(kinds)) if kinds else None
         if kind is None:
             return Sql.both("1 = 1")
-        return self.compared("=", self.column(left, kind), self.column(right, kind))
+        return self.matching(self.column(left, kind), self.column(right, kind))
+
+    def matching(self, left: Value, right: Value) -> Sql:
+        """Equality as the key of a join: in a form by which PostgreSQL can hash, as it must for a full join."""
+        if left.kind != "float":
+            return self.compared("=", left, right)
+        a, b = (f"nullif(({value.sql.postgres})::double precision, 'NaN')" for value in (left, right))
+        return Sql(f"{left.sql.trino} = {right.sql.trino}", f"{a} = {b}")
+
+    def derived(self, query: Sql, kinds: list[str]) -> Relation:
+        """A query in parentheses."""
+        self.aliases += 1
+        alias = f"a{self.aliases}"
+        names = [f"x{number}" for number in range(len(kinds))]
+        columns = [Value(Sql.both(f"{alias}.{name}"), kind) for name, kind in zip(names, kinds)]
+        return Relation(join("({}) AS " + f"{alias}({', '.join(names)})", query), columns)
 
     # Queries.
 
@@ -215,12 +234,15 @@ class Generator:
             return self.set_operation(depth)
         source = self.relation(depth)
         where = self.where(source.columns, depth)
-        if chance.random() < 0.45:
-            return self.grouped(source, where)
+        return self.grouped(source, where) if chance.random() < 0.45 else self.rows(source, where)
+
+    def rows(self, source: Relation, where: Sql) -> tuple[Sql, list[str]]:
+        """A SELECT without aggregates."""
+        chance = self.chance
         values = [self.value(source.columns, chance.choice(source.columns).kind) for _ in range(chance.randint(1, 4))]
         if chance.random() < 0.2:
             values.append(self.window(source.columns))
-        distinct = "DISTINCT " if chance.random() < 0.2 and all(value.kind != "float" for value in values) else ""
+        distinct = "DISTINCT " if chance.random() < 0.2 else ""
         items = [self.output(value) for value in values]
         query = join("SELECT " + distinct + ", ".join(["{}"] * len(items)) + " FROM {}{}", *items, source.sql, where)
         return query, [value.kind for value in values]
@@ -231,7 +253,8 @@ class Generator:
         fitting = [column for column in columns if column.kind in ("int", "date", "decimal", "text")]
         if not fitting:
             return Value(Sql.both("count(*) OVER ()"), "int")
-        key, order = chance.choice(fitting), chance.choice(fitting)
+        key = chance.choice(fitting + [column for column in columns if column.kind == "float"])
+        order = chance.choice(fitting)
         grouped = lambda value: Sql(value.sql.trino, value.sql.postgres + (' COLLATE "C"' if value.kind == "text" else ""))
         partition = join("PARTITION BY {}", grouped(key)) if chance.random() < 0.6 else Sql.both("")
         by = join(" ORDER BY {} " + chance.choice(["ASC NULLS LAST", "DESC NULLS LAST", "ASC NULLS FIRST"]), grouped(order))
@@ -244,7 +267,7 @@ class Generator:
                 over = join("({}{})", partition, by)
                 return Value(Sql(f"sum({number.sql.trino}) OVER {over.trino}",
                                  f"(sum({number.sql.postgres}) OVER {over.postgres})::bigint"), "int")
-        moment = self.column(columns, "date") or self.column(columns, "int") or key
+        moment = self.column(columns, "date") or self.column(columns, "int") or order
         name = chance.choice(["min", "max"])
         return Value(join(name + "({}) OVER ({}{})", grouped(moment), partition, by), moment.kind)
 
@@ -265,25 +288,45 @@ class Generator:
             single = join("(SELECT " + chance.choice(["max", "min"]) + "({}) FROM {} WHERE {})", of.sql, inner.sql,
                           self.condition(inner.columns, 1))
             return join("{} " + chance.choice(["<", "=", ">="]) + " {}", number.sql, single)
-        kind = chance.choice(["int", "text", "date"])
+        kind = chance.choice(["int", "text", "date", "float"])
         value, item = self.column(columns, kind), self.column(inner.columns, kind)
-        if value is None:
+        if value is None or item is None:
             return Sql.both("1 = 1")
-        inner_where = self.condition(inner.columns, 1)
-        if chance.random() < 0.5:
+        return self.among([(value, item)], inner.sql, self.condition(inner.columns, 1))
+
+    def among(self, keys: list[tuple[Value, Value]], inner: Sql, inner_where: Sql) -> Sql:
+        """Whether rows of `inner` have these keys; one key also as IN."""
+        chance = self.chance
+        (value, item), *more = keys
+        if not more and chance.random() < 0.5:
             word = chance.choice(["IN", "NOT IN"])
-            cast = '::text COLLATE "C"' if kind == "text" else ""
-            return Sql(f"{value.sql.trino} {word} (SELECT {item.sql.trino} FROM {inner.sql.trino} WHERE {inner_where.trino})",
-                       f"({value.sql.postgres}){cast} {word} (SELECT ({item.sql.postgres}){cast} FROM {inner.sql.postgres} "
-                       f"WHERE {inner_where.postgres})")
+            if value.kind == "float":
+                return self.float_in(word, value, item, inner, inner_where)
+            a, b = self.comparable(value), self.comparable(item)
+            return join("{} " + word + " (SELECT {} FROM {} WHERE {})", a, b, inner, inner_where)
         word = chance.choice(["EXISTS", "NOT EXISTS"])
-        equal = self.compared("=", value, item)
-        return join(word + " (SELECT 1 FROM {} WHERE {} AND {})", inner.sql, equal, inner_where)
+        equal = join(" AND ".join(["{}"] * len(keys)), *(self.compared("=", value, item) for value, item in keys))
+        return join(word + " (SELECT 1 FROM {} WHERE {} AND {})", inner, equal, inner_where)
+
+    def comparable(self, value: Value) -> Sql:
+        """A value as PostgreSQL has to compare it."""
+        cast = '({})::text COLLATE "C"' if value.kind in ("text", "uuid") else "{}"
+        return Sql(value.sql.trino, cast.format(value.sql.postgres))
+
+    def float_in(self, word: str, value: Value, item: Value, inner: Sql, inner_where: Sql) -> Sql:
+        """IN means `=`, which to PostgreSQL is another one; there it is spelled out. Trino's own IN is not sure about NaN."""
+        ours = f"{value.sql.trino} {word} (SELECT {item.sql.trino} FROM {inner.trino} WHERE {inner_where.trino} " \
+               f"AND ({item.sql.trino} IS NULL OR {item.sql.trino} = {item.sql.trino}))"
+        equal = f"({self.compared('=', value, item).postgres})"
+        test = equal if word == "IN" else f"{equal} IS NOT FALSE"
+        exists = "EXISTS" if word == "IN" else "NOT EXISTS"
+        return Sql(ours, f"{exists} (SELECT 1 FROM {inner.postgres} WHERE {test} AND {inner_where.postgres} "
+                         f"AND ({item.sql.postgres} IS NULL OR {item.sql.postgres} <> 'NaN'))")
 
     def grouped(self, source: Relation, where: Sql) -> tuple[Sql, list[str]]:
         chance = self.chance
         columns = source.columns
-        keys = [column for column in chance.sample(columns, min(chance.randint(0, 2), len(columns))) if column.kind != "float"]
+        keys = chance.sample(columns, min(chance.randint(0, 2), len(columns)))
         aggregates = [self.aggregate(columns) for _ in range(chance.randint(1, 3))]
         items = [self.output(value) for value in keys + aggregates]
         group = Sql.both("")
@@ -307,7 +350,7 @@ class Generator:
         match chance.randrange(5):
             case 0:
                 return Value(join("count(*){}", only), "int")
-            case 1 if column.kind != "float":
+            case 1:
                 inner = Sql(a.trino, f'({a.postgres})::text COLLATE "C"') if column.kind == "text" else a
                 return Value(join("count(DISTINCT {}){}", inner, only), "int")
             case 2 if column.kind == "int":
@@ -327,7 +370,7 @@ class Generator:
 
     def set_operation(self, depth: int) -> tuple[Sql, list[str]]:
         chance = self.chance
-        kinds = [chance.choice(["int", "text", "date", "decimal"]) for _ in range(chance.randint(1, 2))]
+        kinds = [chance.choice(["int", "text", "date", "decimal", "float"]) for _ in range(chance.randint(1, 2))]
         sides = []
         for _ in range(2):
             source = self.relation(depth - 1)
@@ -342,7 +385,7 @@ class Generator:
     def question(self) -> tuple[Sql, list[str]]:
         """A whole statement, every row of whose answer is determined, and the kinds of its columns."""
         self.aliases = 0
-        query, kinds = self.query(2)
+        query, kinds = self.query(DEPTH)
         if self.chance.random() < 0.2 and "float" not in kinds and "bytes" not in kinds:
             names = [f"x{number}" for number in range(len(kinds))]
             directions = [self.chance.choice(["ASC", "DESC"]) + self.chance.choice(["", " NULLS FIRST"]) for _ in kinds]

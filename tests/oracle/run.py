@@ -1,6 +1,9 @@
 """Three answers to every question: meesh with pushdown, meesh without, and PostgreSQL itself.
 
-    python tests/oracle/run.py [--seed N] [--queries N]
+    python tests/oracle/run.py [--seed N] [--queries N] [--dealt]
+
+The tables stand in one database, in another one, and as Parquet files in S3. Most questions are about the first, where
+all of it can be pushed; of every tenth, with --dealt of all, each table is dealt at random to one of the three.
 
 Prints the seed, every question whose answers differ, and counts at the end; the exit code is 1 if any do.
 """
@@ -10,7 +13,9 @@ import math
 import random
 import re
 import sys
+import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import adbc_driver_manager as adbc
@@ -19,13 +24,17 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from oracle import schema  # noqa: E402
-from oracle.generator import Generator  # noqa: E402
+from oracle import lake, schema  # noqa: E402
+from oracle.star import Star  # noqa: E402
 from support.adbc import connect  # noqa: E402
-from support.meesh import serving  # noqa: E402
+from support.meesh import s3_catalog, serving  # noqa: E402
 from support.postgres import PASSWORD, Postgres  # noqa: E402
+from support.s3 import FakeS3  # noqa: E402
 
-ROWS = 40
+# The names that meesh has for the database where all is pushed, for the other one, and for the files.
+PLACES = ["pg.public", "other.public", "lake.oracle"]
+DEALT_EVERY = 10
+STARS, STARS_DEALT = 0.15, 0.6
 # What is known to differ, and why; docs/differences.md says the same.
 EXCUSED = [
     # DataFusion's optimizer merges two lists for one value and forgets that the value may be NULL.
@@ -137,35 +146,58 @@ class Oracle:
         return None
 
 
-def run(seed: int, queries: int, report=print) -> dict[str, int]:
-    """Asks `queries` questions; how many answers were equal (of them errors, of them empty), and different."""
-    chance = random.Random(seed)
-    tables = schema.tables()
+def catalog(postgres: Postgres, database: str) -> dict[str, str]:
+    return {"connector.name": "postgresql", "connection-url": f"jdbc:postgresql://127.0.0.1:{postgres.port}/{database}",
+            "connection-user": "postgres", "connection-password": PASSWORD}
+
+
+@contextmanager
+def world(tables: dict, chance: random.Random):
+    """PostgreSQL with the tables, and meesh that has them from three places."""
     postgres = Postgres("oracle")
-    counts = {"equal": 0, "excused": 0, "different": 0}
     try:
         postgres.start().psql("CREATE DATABASE oracle")
-        postgres.psql(schema.script(tables, chance, ROWS), database="oracle")
-        catalog = {"connector.name": "postgresql", "connection-url": f"jdbc:postgresql://127.0.0.1:{postgres.port}/oracle",
-                   "connection-user": "postgres", "connection-password": PASSWORD}
-        with serving({"pg": catalog}) as server:
-            oracle = Oracle(server, postgres)
-            for number in range(queries):
-                question, kinds = Generator(random.Random(f"{seed}/{number}"), tables, "pg").question()
-                what = oracle.ask(question, kinds)
-                why = next((reason for reason, pattern in EXCUSED if what and pattern.search(question.trino)), None)
-                counts["excused" if why else "different" if what else "equal"] += 1
-                if why:
-                    report(f"question {number} of seed {seed} is excused: {why}")
-                elif what:
-                    report(f"question {number} of seed {seed}: {what}\n  meesh:      {question.trino}\n"
-                           f"  PostgreSQL: {question.postgres}")
-            counts |= {"errors": oracle.errors, "empty": oracle.empty}
-            oracle.pushing.close()
-            oracle.local.close()
-            oracle.postgres.close()
+        postgres.psql(schema.script(tables, chance), database="oracle")
+        postgres.psql("CREATE DATABASE other TEMPLATE oracle")
+        with tempfile.TemporaryDirectory(prefix="meesh-oracle-lake-") as folder:
+            lake.write(postgres, "oracle", tables, Path(folder) / "lake" / "oracle")
+            with FakeS3(Path(folder)) as s3:
+                catalogs = {"pg": catalog(postgres, "oracle"), "other": catalog(postgres, "other"),
+                            "lake": s3_catalog(s3.endpoint)}
+                with serving(catalogs) as server:
+                    yield postgres, server
     finally:
         postgres.destroy()
+
+
+def question_of(seed: int, number: int, tables: dict, dealt: bool):
+    """The question of this number, and the kinds of its columns."""
+    chance = random.Random(f"{seed}/{number}")
+    dealt = dealt or number % DEALT_EVERY == 0
+    places = {table: f"{chance.choice(PLACES) if dealt else PLACES[0]}.{table}" for table in tables}
+    return Star(chance, tables, places, STARS_DEALT if dealt else STARS).question()
+
+
+def run(seed: int, queries: int, dealt: bool = False, report=print) -> dict[str, int]:
+    """Asks `queries` questions; how many answers were equal (of them errors, of them empty), and different."""
+    tables = schema.tables()
+    counts = {"equal": 0, "excused": 0, "different": 0}
+    with world(tables, random.Random(seed)) as (postgres, server):
+        oracle = Oracle(server, postgres)
+        for number in range(queries):
+            question, kinds = question_of(seed, number, tables, dealt)
+            what = oracle.ask(question, kinds)
+            why = next((reason for reason, pattern in EXCUSED if what and pattern.search(question.trino)), None)
+            counts["excused" if why else "different" if what else "equal"] += 1
+            if why:
+                report(f"question {number} of seed {seed} is excused: {why}")
+            elif what:
+                report(f"question {number} of seed {seed}: {what}\n  meesh:      {question.trino}\n"
+                       f"  PostgreSQL: {question.postgres}")
+        counts |= {"errors": oracle.errors, "empty": oracle.empty}
+        oracle.pushing.close()
+        oracle.local.close()
+        oracle.postgres.close()
     return counts
 
 
@@ -173,10 +205,11 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     arguments.add_argument("--queries", type=int, default=5000)
+    arguments.add_argument("--dealt", action="store_true", help="deal the tables of every question to three sources")
     given = arguments.parse_args()
     print(f"seed {given.seed}", flush=True)
     started = time.monotonic()
-    counts = run(given.seed, given.queries)
+    counts = run(given.seed, given.queries, given.dealt)
     print(f"{given.queries} questions in {time.monotonic() - started:.0f} s: {counts['equal']} equal "
           f"({counts['errors']} the same error, {counts['empty']} no rows), {counts['excused']} excused, {counts['different']} different")
     return 1 if counts["different"] else 0

@@ -26,11 +26,33 @@ def statement_descriptor(sql: str) -> flight.FlightDescriptor:
     return flight.FlightDescriptor.for_command(_field(1, STATEMENT_TYPE) + _field(2, command))
 
 
-class FlightSql:
-    """One connection; keeps the session token that the server hands out."""
+class _KeepToken(flight.ClientMiddlewareFactory):
+    """Sends back the token that the server handed out, so that all calls are one session."""
 
-    def __init__(self, uri: str, timeout_s: float = 600):
-        self.client = flight.FlightClient(uri)
+    def __init__(self):
+        self.token: str | None = None
+
+    def start_call(self, info):
+        return _Call(self)
+
+
+class _Call(flight.ClientMiddleware):
+    def __init__(self, kept: _KeepToken):
+        self.kept = kept
+
+    def sending_headers(self):
+        return {"authorization": self.kept.token} if self.kept.token else {}
+
+    def received_headers(self, headers):
+        for value in headers.get("authorization", []):
+            self.kept.token = value
+
+
+class FlightSql:
+    """One connection. Every call is a session of its own, unless `keep_session`: then SET SESSION lasts."""
+
+    def __init__(self, uri: str, timeout_s: float = 600, keep_session: bool = False):
+        self.client = flight.FlightClient(uri, middleware=[_KeepToken()] if keep_session else None)
         self.options = flight.FlightCallOptions(timeout=timeout_s)
 
     def reader(self, sql: str) -> flight.FlightStreamReader:

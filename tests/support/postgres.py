@@ -35,11 +35,21 @@ def bin_dir() -> Path:
     raise RuntimeError("PostgreSQL's server programs are not installed (try: apt-get install postgresql)")
 
 
-class Postgres:
-    """One server with its data in a temporary folder; root runs it as `postgres`, for it refuses to run as root."""
+def drop_rights(arguments: list, user: str | None) -> list[str]:
+    """The command as `user`, if one is named; it must not outlive the tests, even if they are killed."""
+    rights = ["--reuid", user, "--regid", user, "--init-groups"] if user else []
+    return ["setpriv", "--pdeathsig", "INT", *rights, *map(str, arguments)]
 
-    def __init__(self, name: str, options: dict[str, str] | None = None):
+
+class Postgres:
+    """One server with its data in a temporary folder; root runs it as `postgres`, for it refuses to run as root.
+
+    `programs` is the folder of another version's `initdb`, `postgres` and `pg_ctl`.
+    """
+
+    def __init__(self, name: str, options: dict[str, str] | None = None, programs: Path | None = None):
         self.name = name
+        self.programs = programs or bin_dir()
         self.port = free_port()
         self.options = options or {}
         self.process: subprocess.Popen | None = None
@@ -53,15 +63,10 @@ class Postgres:
         password_file = self.folder / "password"
         password_file.write_text(PASSWORD)
         self._server_tool("initdb", "-D", self.data, "-U", "postgres", "-A", "scram-sha-256", "--pwfile", password_file,
-                          "-E", "UTF8", "--locale", "C.UTF-8", "--no-sync", "--no-instructions")
-
-    def _drop_rights(self, arguments: list) -> list[str]:
-        rights = ["--reuid", self.user, "--regid", self.user, "--init-groups"] if self.user else []
-        # The server must not outlive the tests, even if they are killed.
-        return ["setpriv", "--pdeathsig", "INT", *rights, *map(str, arguments)]
+                          "-E", "UTF8", "--locale", "C.UTF-8", "--no-sync")
 
     def _server_tool(self, tool: str, *arguments) -> None:
-        command = self._drop_rights([bin_dir() / tool, *arguments])
+        command = drop_rights([self.programs / tool, *arguments], self.user)
         done = subprocess.run(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
             raise RuntimeError(f"{tool} failed: {done.stdout}")
@@ -72,11 +77,11 @@ class Postgres:
             "full_page_writes": "off", "synchronous_commit": "off", "timezone": "UTC", "log_timezone": "UTC",
             **self.options,
         }
-        command = [bin_dir() / "postgres", "-D", self.data]
+        command = [self.programs / "postgres", "-D", self.data]
         for key, value in options.items():
             command += ["-c", f"{key}={value}"]
         log = open(self.folder / "log", "ab")
-        self.process = subprocess.Popen(self._drop_rights(command), cwd=self.folder, stdout=log, stderr=log,
+        self.process = subprocess.Popen(drop_rights(command, self.user), cwd=self.folder, stdout=log, stderr=log,
                                         process_group=0)
         log.close()
         deadline = time.monotonic() + 30
