@@ -1,7 +1,11 @@
-"""The two engines under test, each in a process of its own: meesh through Flight SQL, DuckDB through a pipe."""
+"""The engines under test, each in a process of its own: meesh through Flight SQL, psql, Python peers through a pipe.
+
+All have `name`, `cost` (of that process), `run(sql)` and `stop()`; `run` gives seconds and whatever the engine answers.
+"""
 
 import multiprocessing
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -10,19 +14,20 @@ import pyarrow as pa
 
 from support.flight_sql import FlightSql, connect_when_up
 from support.meesh import Server, postgres_catalog, s3_catalog
+from support.postgres import PASSWORD, Postgres, bin_dir
 
 THREADS = 2
 
 
-def two_cores() -> None:
-    """On a bigger machine the engines get two cores, as they get two threads."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) > THREADS:
-        os.sched_setaffinity(0, cores[:THREADS])
+def keep_to_two_cores(pid: int) -> None:
+    """On a bigger machine an engine gets two cores, as it gets two threads; threads to come inherit them."""
+    cores = sorted(os.sched_getaffinity(0))[:THREADS]
+    for task in os.listdir(f"/proc/{pid}/task"):
+        os.sched_setaffinity(int(task), cores)
 
 
 class ProcessCost:
-    """CPU seconds and peak memory of a process, from /proc."""
+    """CPU seconds and memory of a process, from /proc."""
 
     def __init__(self, pid: int):
         self.process = psutil.Process(pid)
@@ -39,17 +44,40 @@ class ProcessCost:
         return float("nan")
 
 
-class Meesh:
-    """`meesh serve` with the catalogs pg (PostgreSQL), sales (PostgreSQL) and lake (S3)."""
+class Engine:
+    """Stopped at the end of a `with`."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def sources(postgres: Postgres, s3) -> dict[str, dict[str, str]]:
+    """meesh's catalogs pg (PostgreSQL), sales (PostgreSQL) and lake (S3)."""
+    return {
+        "pg": postgres_catalog(postgres, "tpch"),
+        "sales": postgres_catalog(postgres, "sales"),
+        "lake": s3_catalog(s3.endpoint),
+    }
+
+
+def meesh_server(catalogs: dict[str, dict[str, str]]) -> Server:
+    """A [Server] with the benchmark's number of threads, not started yet."""
+    return Server(catalogs, yaml=f"queries.partitions: {THREADS}\n")
+
+
+class Meesh(Engine):
+    """`meesh serve` with some catalogs, and one client of it."""
 
     name = "meesh"
 
-    def __init__(self, postgres, s3):
-        self.server = meesh_server(postgres, s3)
+    def __init__(self, catalogs: dict[str, dict[str, str]]):
+        self.server = meesh_server(catalogs)
         self.server.start()
+        keep_to_two_cores(self.server.process.pid)
         self.cost = ProcessCost(self.server.process.pid)
-        if len(os.sched_getaffinity(0)) > THREADS:
-            psutil.Process(self.server.process.pid).cpu_affinity(sorted(os.sched_getaffinity(0))[:THREADS])
         self.client: FlightSql = connect_when_up(self.server.uri, self.server.process)
 
     def run(self, sql: str) -> tuple[float, pa.Table]:
@@ -58,58 +86,81 @@ class Meesh:
         table = self.client.query(sql)
         return time.perf_counter() - started, table
 
+    def drain(self, sql: str) -> tuple[float, int]:
+        """Seconds until the client has read and dropped every row, and their number."""
+        started = time.perf_counter()
+        rows = self.client.drain(sql)
+        return time.perf_counter() - started, rows
+
+    def explain(self, sql: str) -> str:
+        return self.client.query(f"EXPLAIN {sql}").column(0)[0].as_py()
+
+    def analyzed(self, sql: str) -> str:
+        """The plan of a query that ran to its end inside the server, its rows dropped there."""
+        return self.client.query(f"EXPLAIN ANALYZE {sql}").column(0)[0].as_py()
+
     def stop(self) -> None:
         self.client.close()
         self.server.stop()
 
 
-def meesh_server(postgres, s3) -> Server:
-    """A [Server] on the benchmark's sources, not started yet."""
-    return Server({
-        "pg": postgres_catalog(postgres, "tpch"),
-        "sales": postgres_catalog(postgres, "sales"),
-        "lake": s3_catalog(s3.endpoint),
-    })
+class Psql(Engine):
+    """One psql session on the database `tpch`, whose rows go to /dev/null; seconds are those of its `\\timing`."""
+
+    name = "psql"
+
+    def __init__(self, postgres: Postgres, statement_timeout_s: int = 0):
+        environment = {**os.environ, "PGPASSWORD": PASSWORD,
+                       "PGOPTIONS": f"-c statement_timeout={statement_timeout_s}s"}
+        # Into a pipe psql would keep what it prints until its buffer is full.
+        command = ["stdbuf", "-oL", bin_dir() / "psql", "-X", "-q", "-h", "127.0.0.1", "-p", str(postgres.port),
+                   "-U", "postgres", "-d", "tpch"]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, text=True, env=environment)
+        keep_to_two_cores(self.process.pid)
+        self.cost = ProcessCost(self.process.pid)
+        self._send("\\timing on\n\\o /dev/null\n")
+        self.run("SELECT 1")
+
+    def run(self, sql: str) -> tuple[float, None]:
+        self._send(f"{sql.rstrip()}\n;\n")
+        said = []
+        for line in self.process.stdout:
+            if line.startswith("Time: "):
+                if any("ERROR:" in earlier for earlier in said):
+                    raise RuntimeError("".join(said).strip())
+                return float(line.split()[1]) / 1000, None
+            said.append(line)
+        raise RuntimeError(f"psql ended: {''.join(said)}")
+
+    def _send(self, text: str) -> None:
+        self.process.stdin.write(text)
+        self.process.stdin.flush()
+
+    def stop(self) -> None:
+        self.process.stdin.close()
+        self.process.wait(timeout=30)
 
 
-DUCKDB_SETUP = """
-import sys
-sys.path[:0] = {paths!r}
-from support.duckdb_peer import attach_postgres, connect, load_extension
-connection = connect(threads={threads})
-load_extension(connection, "httpfs")
-connection.execute('''CREATE SECRET (TYPE s3, KEY_ID 'demo', SECRET 'demo-secret', REGION 'us-east-1',
-    ENDPOINT '{host}', URL_STYLE 'path', USE_SSL false)''')
-attach_postgres(connection, "pg", {port}, "tpch")
-connection.execute("ATTACH ':memory:' AS lake; CREATE SCHEMA lake.tpch")
-for table in {tables!r}:
-    connection.execute(
-        f"CREATE VIEW lake.tpch.{{table}} AS SELECT * FROM read_parquet('s3://lake/tpch/{{table}}.parquet')")
-"""
+class Worker(Engine):
+    """A Python engine in a process of its own.
 
+    `open_engine(*arguments)`, a function of a module, runs in that process and gives the function that answers there.
+    """
 
-def duckdb_setup(postgres, s3, tables: list[str]) -> str:
-    """The Python text that opens DuckDB on the same sources, as `connection`."""
-    here = Path(__file__).parent
-    return DUCKDB_SETUP.format(paths=[str(here.parent / "tests")], threads=THREADS, port=postgres.port,
-                               host=s3.endpoint.removeprefix("http://"), tables=tables)
-
-
-class DuckDb:
-    """DuckDB with its postgres and httpfs extensions."""
-
-    name = "duckdb"
-
-    def __init__(self, postgres, s3, tables: list[str]):
+    def __init__(self, name: str, open_engine, *arguments):
+        self.name = name
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.worker = context.Process(target=_duckdb_worker, args=(theirs, duckdb_setup(postgres, s3, tables)))
-        self.worker.start()
+        self.process = context.Process(target=_work, args=(theirs, open_engine, arguments), daemon=True)
+        self.process.start()
+        # So that the end of that process is noticed here.
+        theirs.close()
         self._receive()
-        self.cost = ProcessCost(self.worker.pid)
+        self.cost = ProcessCost(self.process.pid)
 
-    def run(self, sql: str) -> tuple[float, pa.Table]:
-        """Seconds to a whole Arrow table in DuckDB's own process, and the rows."""
+    def run(self, sql: str):
+        """Seconds in the engine's own process, and its answer."""
         self.pipe.send(sql)
         return self._receive()
 
@@ -121,19 +172,17 @@ class DuckDb:
 
     def stop(self) -> None:
         self.pipe.send(None)
-        self.worker.join(timeout=30)
+        self.process.join(timeout=30)
 
 
-def _duckdb_worker(pipe, setup: str) -> None:
-    two_cores()
-    namespace: dict = {}
-    exec(setup, namespace)
-    connection = namespace["connection"]
+def _work(pipe, open_engine, arguments) -> None:
+    keep_to_two_cores(os.getpid())
+    answer = open_engine(*arguments)
     pipe.send("ready")
     while (sql := pipe.recv()) is not None:
         try:
             started = time.perf_counter()
-            table = connection.execute(sql).fetch_arrow_table()
-            pipe.send((time.perf_counter() - started, table))
+            result = answer(sql)
+            pipe.send((time.perf_counter() - started, result))
         except Exception as error:
             pipe.send(RuntimeError(str(error)))

@@ -7,20 +7,30 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keysets
 from support.postgres import PASSWORD, Postgres, bin_dir
 from support.real_s3 import S3, Unavailable, minio, minio_program
 from support.s3 import FakeS3
 
 CACHE = Path.home() / ".cache" / "meesh"
 PARQUET_TABLES = ["region", "supplier", "part", "partsupp", "lineitem"]
-POSTGRES_TABLES = ["nation", "customer", "orders", "lineitem"]
+POSTGRES_TABLES = ["region", "nation", "supplier", "customer", "part", "partsupp", "orders", "lineitem"]
 
 POSTGRES_DDL = """
+CREATE TABLE region (r_regionkey bigint PRIMARY KEY, r_name varchar(25) NOT NULL, r_comment varchar(152) NOT NULL);
 CREATE TABLE nation (n_nationkey bigint PRIMARY KEY, n_name varchar(25) NOT NULL, n_regionkey bigint NOT NULL,
     n_comment varchar(152) NOT NULL);
+CREATE TABLE supplier (s_suppkey bigint PRIMARY KEY, s_name varchar(25) NOT NULL, s_address varchar(40) NOT NULL,
+    s_nationkey bigint NOT NULL, s_phone varchar(15) NOT NULL, s_acctbal numeric(15, 2) NOT NULL,
+    s_comment varchar(101) NOT NULL);
 CREATE TABLE customer (c_custkey bigint PRIMARY KEY, c_name varchar(25) NOT NULL, c_address varchar(40) NOT NULL,
     c_nationkey bigint NOT NULL, c_phone varchar(15) NOT NULL, c_acctbal numeric(15, 2) NOT NULL,
     c_mktsegment varchar(10) NOT NULL, c_comment varchar(117) NOT NULL);
+CREATE TABLE part (p_partkey bigint PRIMARY KEY, p_name varchar(55) NOT NULL, p_mfgr varchar(25) NOT NULL,
+    p_brand varchar(10) NOT NULL, p_type varchar(25) NOT NULL, p_size integer NOT NULL,
+    p_container varchar(10) NOT NULL, p_retailprice numeric(15, 2) NOT NULL, p_comment varchar(23) NOT NULL);
+CREATE TABLE partsupp (ps_partkey bigint NOT NULL, ps_suppkey bigint NOT NULL, ps_availqty integer NOT NULL,
+    ps_supplycost numeric(15, 2) NOT NULL, ps_comment varchar(199) NOT NULL, PRIMARY KEY (ps_partkey, ps_suppkey));
 CREATE TABLE orders (o_orderkey bigint PRIMARY KEY, o_custkey bigint NOT NULL, o_orderstatus varchar(1) NOT NULL,
     o_totalprice numeric(15, 2) NOT NULL, o_orderdate date NOT NULL, o_orderpriority varchar(15) NOT NULL,
     o_clerk varchar(15) NOT NULL, o_shippriority integer NOT NULL, o_comment varchar(79) NOT NULL);
@@ -31,6 +41,8 @@ CREATE TABLE lineitem (l_orderkey bigint NOT NULL, l_partkey bigint NOT NULL, l_
     l_receiptdate date NOT NULL, l_shipinstruct varchar(25) NOT NULL, l_shipmode varchar(10) NOT NULL,
     l_comment varchar(44) NOT NULL, PRIMARY KEY (l_orderkey, l_linenumber));
 """
+# Without it PostgreSQL by itself reads the whole table for every part of Q17 and Q20, and takes hours.
+POSTGRES_INDEX = "CREATE INDEX ON lineitem (l_partkey, l_suppkey)"
 
 
 def tpchgen() -> str:
@@ -38,7 +50,7 @@ def tpchgen() -> str:
 
 
 def tpch_parquet(scale: str) -> Path:
-    """The folder of the Parquet files, made once a scale: `lake/tpch/TABLE.parquet` below it."""
+    """The folder of the Parquet files, made once a scale: `lake/tpch/TABLE.parquet` and `lake/keys/SET.parquet`."""
     folder = CACHE / "bench" / f"tpch-sf{scale}"
     done = folder / "done"
     if not done.exists():
@@ -47,12 +59,13 @@ def tpch_parquet(scale: str) -> Path:
         subprocess.run([tpchgen(), "parquet", "-s", scale, f"--tables={tables}", "--output-dir",
                         str(folder / "lake" / "tpch")], check=True)
         done.touch()
+    keysets.write_files(folder / "lake" / "keys", scale)
     return folder
 
 
 @contextlib.contextmanager
 def postgres(scale: str):
-    """PostgreSQL with nation, customer, orders and lineitem, primary keys and statistics; and the demo's `sales`."""
+    """PostgreSQL with all tables of TPC-H, primary keys and statistics; the sets of keys; and the demo's `sales`."""
     server = Postgres("bench", {
         "shared_buffers": "1GB", "work_mem": "64MB", "maintenance_work_mem": "256MB", "max_wal_size": "8GB",
         "wal_level": "minimal", "max_wal_senders": "0", "autovacuum": "off",
@@ -64,6 +77,8 @@ def postgres(scale: str):
         server.psql(POSTGRES_DDL, database="tpch")
         for table in POSTGRES_TABLES:
             copy_table(server, table, scale)
+        server.psql(POSTGRES_INDEX, database="tpch")
+        keysets.load_tables(server, scale)
         server.psql("VACUUM (FREEZE, ANALYZE); GRANT SELECT ON ALL TABLES IN SCHEMA public TO meesh_reader; CHECKPOINT",
                     database="tpch")
         yield server

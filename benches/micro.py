@@ -1,59 +1,29 @@
-"""The small figures: one table out of PostgreSQL, idle memory, time to the first row, latency of `select 1`."""
+"""The small figures: idle memory, time to the first row, latency of `select 1`."""
 
-import os
 import statistics
 import subprocess
 import sys
 import time
 
-from engines import ProcessCost, duckdb_setup, meesh_server
+from engines import Meesh, ProcessCost, meesh_server, sources
+from part import Part
+from peers import duckdb_setup
 from support.flight_sql import FlightSql, connect_when_up
 from support.meesh import binary
-from support.postgres import PASSWORD, bin_dir
 
-SCAN = "SELECT * FROM pg.public.lineitem"
 FIRST_ROW = """SELECT n_name, r_name FROM pg.public.nation JOIN lake.tpch.region ON n_regionkey = r_regionkey
 ORDER BY n_name"""
 
 
-def copy_binary_s(postgres) -> float:
-    """Seconds of `psql COPY BINARY > /dev/null`, the yardstick of a scan."""
-    command = [bin_dir() / "psql", "-X", "-q", "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "postgres",
-               "-d", "tpch", "-c", "COPY (SELECT * FROM lineitem) TO STDOUT (FORMAT binary)"]
-    started = time.perf_counter()
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True, env={**os.environ, "PGPASSWORD": PASSWORD})
-    return time.perf_counter() - started
-
-
-def pg_scan(meesh, postgres, rounds: int) -> dict[str, float]:
-    """All 16 columns of lineitem into Arrow (EXPLAIN ANALYZE runs the plan and drops its rows), beside COPY BINARY."""
-    rows = int(postgres.psql("SELECT count(*) FROM lineitem", database="tpch"))
-    copies, scans, drains, cpu = [], [], [], []
-    for _ in range(rounds):
-        copies.append(copy_binary_s(postgres))
-        before = meesh.cost.cpu_s()
-        seconds, plan = meesh.run(f"EXPLAIN ANALYZE {SCAN}")
-        cpu.append(meesh.cost.cpu_s() - before)
-        scans.append(seconds)
-        started = time.perf_counter()
-        drained = meesh.client.drain(SCAN)
-        drains.append(time.perf_counter() - started)
-        if drained != rows:
-            raise RuntimeError(f"the scan gave {drained} rows, the table has {rows}")
-    copy, scan, drain = map(statistics.median, (copies, scans, drains))
-    return {
-        "pg_copy_mrows_s": rows / copy / 1e6,
-        "pg_scan_1_mrows_s": rows / scan / 1e6,
-        "pg_scan_1_vs_copy": copy / scan,
-        "pg_scan_1_cpu_ns_row": statistics.median(cpu) / rows * 1e9,
-        "pg_scan_to_client_mrows_s": rows / drain / 1e6,
-        "pg_scan_to_client_vs_copy": copy / drain,
-    }
+def measure(postgres, s3, rounds: int) -> Part:
+    with Meesh(sources(postgres, s3)) as meesh:
+        latency = select_1(meesh, 2000)
+    return Part({**latency, **idle_memory(postgres, s3), **first_row(postgres, s3, rounds)})
 
 
 def idle_memory(postgres, s3) -> dict[str, float]:
     """Memory two seconds after the tables of three catalogs were listed."""
-    server = meesh_server(postgres, s3)
+    server = meesh_server(sources(postgres, s3))
     try:
         server.start()
         client = connect_when_up(server.uri, server.process)
@@ -71,9 +41,9 @@ def idle_memory(postgres, s3) -> dict[str, float]:
 def first_row(postgres, s3, rounds: int) -> dict[str, float]:
     """From exec to the first row that joins PostgreSQL and S3: meesh (serve and Flight; `meesh sql`), and DuckDB."""
     figures: dict[str, list[float]] = {"first_row_ms": [], "first_row_cli_ms": [], "first_row_duckdb_ms": []}
-    script = duckdb_setup(postgres, s3, ["region"]) + f"print(connection.execute('''{FIRST_ROW}''').fetchone())"
+    script = duckdb_setup(postgres, s3, ["tpch.region"]) + f"print(connection.execute('''{FIRST_ROW}''').fetchone())"
     for _ in range(rounds):
-        server = meesh_server(postgres, s3)
+        server = meesh_server(sources(postgres, s3))
         try:
             started = time.perf_counter()
             figures["first_row_ms"].append((_serve_to_first_row(server) - started) * 1000)

@@ -1,82 +1,82 @@
-"""Writes benches/report/: report.md for people, chart.png, and latest.json with every figure by name."""
+"""Writes benches/report/: latest.json with every figure and row, report.md for people, and a chart a part.
+
+A part that was not run keeps what its last run left in latest.json.
+"""
 
 import datetime as dt
 import json
 import os
 import platform
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
-import duckdb
-import matplotlib
+import charts
+from goals import FIGURES
+from part import Part, ratio
+from support.meesh import binary
+from support.postgres import bin_dir
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+HEAD = """# Benchmarks
 
-from support.meesh import binary  # noqa: E402
-from support.postgres import bin_dir  # noqa: E402
+The engines take turns within a run, medians are shown, and every answer is compared before anything is timed. Seconds
+of another run or machine do not compare; the ratios do. Goals are meant for scale factor 1 on two cores: at smaller
+ones, fixed costs weigh more. CPU and memory are those of the engine's own process, without PostgreSQL's and the S3
+server's.
 
-PAGE = """# Federated TPC-H, scale factor {scale}
-
-{date}, on {machine}.
-
-{postgres} holds nation, customer and orders; the other tables are Parquet in an S3 server
-({s3}), all on this machine.
-{meesh}, through Flight SQL; DuckDB {duckdb} with its postgres and httpfs extensions, in process. Two threads each,
-{rounds} rounds, engines interleaved query by query, medians. The servers' work counts in the seconds, and not in the
-engines' CPU. Seconds of another run or machine do not compare; the ratios do.
-
-![seconds by query](chart.png)
-
-| | meesh | DuckDB | ratio |
-|---|---|---|---|
-{summary}
-
-{answers}
-
-| query | meesh ms | DuckDB ms | ratio |
-|---|---|---|---|
-{queries}
-
-| figure | value | what it is |
-|---|---|---|
-{figures}
+{goals_met}
 """
-
-MEANINGS = {
-    "pg_scan_1_vs_copy": "lineitem, 16 columns, into Arrow over one connection: times the speed of `psql COPY BINARY`",
-    "pg_scan_1_mrows_s": "the same in million rows a second (EXPLAIN ANALYZE: the rows are dropped in the server)",
-    "pg_copy_mrows_s": "`psql COPY BINARY > /dev/null`, interleaved with it",
-    "pg_scan_1_cpu_ns_row": "the server's CPU time for it, nanoseconds a row",
-    "pg_scan_to_client_mrows_s": "the same table through Flight SQL to a client, million rows a second",
-    "pg_scan_to_client_vs_copy": "times the speed of `psql COPY BINARY`",
-    "idle_rss_mb": "memory with three catalogs open, MB; most of it is mapped program",
-    "idle_anon_mb": "of it, anonymous (heap and stacks)",
-    "first_row_ms": "exec of `meesh serve` to the first row joined from PostgreSQL and S3 at a Flight client",
-    "first_row_cli_ms": "exec of `meesh sql -e` to the same row",
-    "first_row_duckdb_ms": "start of Python with DuckDB to the same row",
-    "first_row_vs_duckdb": "first_row_ms / first_row_duckdb_ms",
-    "select1_p50_ms": "`select 1` through Flight SQL, one client, median",
-    "select1_p99_ms": "99th percentile",
-    "select1_server_cpu_us": "the server's CPU time for it, microseconds",
+FACTS = """\
+Scale factor {scale}, {rounds} rounds, {date}, on {machine}.
+{meesh}; {postgres}; {s3} as S3 server; {peers}."""
+# Part: heading, and what its tables show.
+ABOUT = {
+    "fed": ("Federated TPC-H", """\
+PostgreSQL holds nation, customer and orders; the other tables are Parquet in an S3 server. meesh through Flight SQL;
+DuckDB with its postgres and httpfs extensions, in process; two threads each. "From PG" is what meesh fetched from
+PostgreSQL."""),
+    "scan": ("Reading a table of PostgreSQL", """\
+lineitem, all 16 columns, into Arrow. "Drained": the server reads and decodes the table and drops its rows (EXPLAIN
+ANALYZE). "Flight": a client reads them. Memory is the peak of the engine's process above what it had before its first
+scan."""),
+    "keys": ("A few keys joined with a large table", """\
+Keys on one side, lineitem on the other; "clustered" keys are neighbours, "spread" ones are evenly spread over the
+table. psql gets the rows with `l_orderkey = any('{…}')`. The goal where PostgreSQL holds the table: meesh's own time
+without any key plus 1.7 times psql's; above 94,000 keys, 1.1 times DuckDB's. Where S3 holds it: DuckDB's time, and 0.8
+of that for spread keys. "From PG" is what meesh fetched from PostgreSQL."""),
+    "one": ("TPC-H in one PostgreSQL", """\
+All tables in one database: meesh through Flight SQL, and psql with the same SQL. A query is sent whole if its plan is
+one remote statement and, at most, the final order of its rows; otherwise the operators that meesh runs itself are
+named. "From PG" is what meesh fetched from PostgreSQL."""),
+    "small": ("Small figures", "Starting, being idle, and the shortest query."),
 }
 
 
-def write(folder: Path, result, figures: dict[str, float], arguments, s3_name: str) -> None:
+def write(folder: Path, parts: dict[str, Part], facts: dict) -> None:
+    """Renews what the parts of this run have measured, and writes all of it."""
     folder.mkdir(exist_ok=True)
-    rounded = {name: float(f"{value:.6g}") for name, value in figures.items()}
-    facts = {"date": f"{dt.datetime.now(dt.UTC):%Y-%m-%d}", "machine": machine(), "scale": arguments.scale,
-             "rounds": arguments.rounds, "s3": s3_name, "duckdb": duckdb.__version__}
-    (folder / "latest.json").write_text(json.dumps({**facts, **rounded}, indent=2) + "\n")
-    chart(folder / "chart.png", result, arguments.scale)
-    page = PAGE.format(
-        **facts, postgres=said(bin_dir() / "postgres", "--version"), meesh=said(binary(), "--version"),
-        summary=summary(figures), answers=answers(result),
-        queries="\n".join(query_row(result, number) for number in result.seconds["meesh"]),
-        figures="\n".join(f"| {name} | {figures[name]:.3g} | {meaning} |" for name, meaning in MEANINGS.items()
-                          if name in figures))
-    (folder / "report.md").write_text(page)
-    print(f"wrote {folder}/report.md, chart.png and latest.json")
+    file = folder / "latest.json"
+    saved = json.loads(file.read_text()) if file.exists() else {}
+    for name, part in parts.items():
+        saved[name] = {"facts": facts, "figures": rounded(part.figures), "rows": [rounded(row) for row in part.rows]}
+    saved = {name: saved[name] for name in ABOUT if name in saved}
+    file.write_text(json.dumps(saved, indent=2, ensure_ascii=False) + "\n")
+    sections = [section(folder, name, part) for name, part in saved.items()]
+    (folder / "report.md").write_text("\n".join([HEAD.format(goals_met=goals_met(saved)), *sections]))
+    print(f"wrote {folder}/report.md, its charts and latest.json")
+
+
+def rounded(values: dict) -> dict:
+    return {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in values.items()}
+
+
+def facts(scale: str, rounds: int, s3_name: str) -> dict:
+    """What a part's figures depend on."""
+    return {"date": f"{dt.datetime.now(dt.UTC):%Y-%m-%d}", "machine": machine(), "scale": scale, "rounds": rounds,
+            "s3": s3_name, "meesh": said(binary(), "--version"),
+            "postgres": said(bin_dir() / "postgres", "--version").replace("postgres (PostgreSQL)", "PostgreSQL"),
+            "peers": f"DuckDB {version('duckdb')}, ADBC {version('adbc-driver-postgresql')}, "
+                     f"connectorx {version('connectorx')}"}
 
 
 def said(*command) -> str:
@@ -91,48 +91,101 @@ def machine() -> str:
     return f"{len(os.sched_getaffinity(0))} cores ({model}), {memory:.0f} GiB, {platform.system()}"
 
 
-def summary(figures: dict[str, float]) -> str:
-    rows = [
-        ("total, seconds", "fed_meesh_s", "fed_duckdb_s", "fed_vs_duckdb"),
-        ("CPU seconds a round", "fed_meesh_cpu_s", "fed_duckdb_cpu_s", "fed_cpu_vs_duckdb"),
-    ]
-    lines = [f"| {title} | {figures[ours]:.2f} | {figures[theirs]:.2f} | **{figures[ratio]:.2f}** |"
-             for title, ours, theirs, ratio in rows if ratio in figures]
-    if "fed_vs_duckdb_geomean" in figures:
-        lines.append(f"| geometric mean of the queries' ratios | | | **{figures['fed_vs_duckdb_geomean']:.2f}** |")
-        ours, theirs = figures["fed_meesh_peak_mb"], figures["fed_duckdb_peak_mb"]
-        lines.append(f"| peak memory, MB | {ours:.0f} | {theirs:.0f} | **{ours / theirs:.2f}** |")
-    return "\n".join(lines)
+def section(folder: Path, name: str, part: dict) -> str:
+    """One part's heading, chart and tables."""
+    title, about = ABOUT[name]
+    blocks = [f"## {title}\n", f"{about}\n", f"{FACTS.format(**part['facts'])}\n"]
+    if chart := getattr(charts, name, None):
+        chart(folder / f"{name}.png", part["rows"], part["facts"]["scale"])
+        blocks.append(f"![{title}]({name}.png)\n")
+    blocks.append(table(["figure", "value", "goal", "met", "what it is"], figure_rows(part["figures"])))
+    if name in ROWS:
+        blocks.append(ROWS[name](part["rows"]))
+    return "\n".join(blocks) + wrong(part["rows"])
 
 
-def answers(result) -> str:
-    total = len(result.seconds["meesh"])
-    equal = total - len(result.wrong)
-    text = f"{equal} of {total} answers are equal cell by cell (benches/answers.py states the tolerance)."
-    return text + "".join(f"\n- q{number:02}: {difference}" for number, difference in result.wrong.items())
+def table(head: list[str], lines: list[list[str]]) -> str:
+    """A table in Markdown."""
+    return "".join(f"| {' | '.join(line)} |\n" for line in [head, ["---"] * len(head), *lines])
 
 
-def query_row(result, number: int) -> str:
-    failed = [engine for engine in result.failed if number in result.failed[engine]]
-    if failed:
-        return f"| q{number:02} | {' and '.join(failed)} failed | | |"
-    ours, theirs = result.median("meesh", number) * 1000, result.median("duckdb", number) * 1000
-    return f"| q{number:02} | {ours:.0f} | {theirs:.0f} | {ours / theirs:.2f} |"
+def goals_met(saved: dict) -> str:
+    met = [FIGURES[name].met(value) for part in saved.values() for name, value in part["figures"].items()
+           if name in FIGURES and FIGURES[name].met(value) is not None]
+    return f"{sum(met)} of {len(met)} goals are met."
 
 
-def chart(file: Path, result, scale: str) -> None:
-    common = result.common()
-    if not common:
-        return
-    figure, axes = plt.subplots(figsize=(11, 4), layout="constrained")
-    for offset, (engine, colour) in enumerate([("meesh", "#1f6f8b"), ("duckdb", "#e0a458")]):
-        positions = [index + (offset - 0.5) * 0.4 for index in range(len(common))]
-        heights = [result.median(engine, number) * 1000 for number in common]
-        axes.bar(positions, heights, width=0.4, label={"duckdb": "DuckDB"}.get(engine, engine), color=colour)
-    axes.set_xticks(range(len(common)), [f"Q{number}" for number in common])
-    axes.set_ylabel("milliseconds, median")
-    axes.set_title(f"TPC-H, scale factor {scale}, over PostgreSQL and S3")
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(file, dpi=110)
-    plt.close(figure)
+def figure_rows(figures: dict[str, float]) -> list[list[str]]:
+    return [[name, number(figures[name]), figure.goal(), yes(figure.met(figures[name])), figure.meaning]
+            for name, figure in FIGURES.items() if name in figures]
+
+
+def number(value: float | None) -> str:
+    """Three figures or so; a dash for what was not measured."""
+    if value is None:
+        return "–"
+    if abs(value) >= 100 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def yes(met: bool | None) -> str:
+    return "" if met is None else "yes" if met else "**no**"
+
+
+def megabytes(size: int | None) -> str:
+    return "< 0.01" if size and size < 5000 else number(size and size / 1e6)
+
+
+def over(row: dict, ours: str, theirs: str) -> str:
+    return number(ratio(row[ours], row[theirs]))
+
+
+def fed_rows(rows: list[dict]) -> str:
+    return table(["query", "meesh ms", "DuckDB ms", "ratio", "from PG, MB"],
+                 [[row["query"], number(row["meesh_ms"]), number(row["duckdb_ms"]), over(row, "meesh_ms", "duckdb_ms"),
+                   megabytes(row["pg_bytes"])] for row in rows])
+
+
+def scan_rows(rows: list[dict]) -> str:
+    return table(["way", "streams", "million rows/s", "× COPY BINARY", "CPU ns/row", "memory growth, MB"],
+                 [[row["title"], str(row["streams"] or ""),
+                   *(number(row[name]) for name in ("mrows_s", "vs_copy", "cpu_ns_row", "growth_mb"))] for row in rows])
+
+
+def keys_rows(rows: list[dict]) -> str:
+    """A table a direction."""
+    def line(row: dict) -> list[str]:
+        met = row["meesh_ms"] <= row["goal_ms"] if row["meesh_ms"] and row["goal_ms"] else None
+        return [row["shape"], f"{row['keys']:,}",
+                *(number(row[f"{name}_ms"]) for name in ("meesh", "empty", "psql", "duckdb", "goal")), yes(met),
+                megabytes(row["pg_bytes"]), "; ".join(row["filters"])]
+
+    head = ["keys", "number", "meesh ms", "meesh, no keys", "psql ms", "DuckDB ms", "goal ms", "met", "from PG, MB",
+            "what became of the keys"]
+    titles = {"to_pg": "Keys in S3, lineitem in PostgreSQL", "to_lake": "Keys in PostgreSQL, lineitem in S3"}
+    return "\n".join(f"{title}:\n\n" + table(head, [line(row) for row in rows if row["direction"] == direction])
+                     for direction, title in titles.items())
+
+
+def one_rows(rows: list[dict]) -> str:
+    """The queries, and the reasons for what meesh computed itself."""
+    lines = table(["query", "sent whole", "meesh ms", "psql ms", "ratio", "from PG, MB"],
+                 [[row["query"], "yes" if row["whole"] else ", ".join(row["here"]) or "–",
+                    number(row["meesh_ms"]), number(row["psql_ms"]), over(row, "meesh_ms", "psql_ms"),
+                    megabytes(row["pg_bytes"])] for row in rows])
+    reasons = [f"- {row['query']}: {'; '.join(row['not_pushed'])}\n" for row in rows if row["not_pushed"]]
+    return lines + ("\nNot pushed, as EXPLAIN says:\n\n" + "".join(reasons) if reasons else "")
+
+
+ROWS = {"fed": fed_rows, "scan": scan_rows, "keys": keys_rows, "one": one_rows}
+
+
+def wrong(rows: list[dict]) -> str:
+    """How many answers are the peer's, and which are not."""
+    asked = [row for row in rows if "wrong" in row]
+    if not asked:
+        return ""
+    different = [f"- {row.get('query') or row['task']}: {row['wrong']}\n" for row in asked if row["wrong"]]
+    equal = f"{len(asked) - len(different)} of {len(asked)} answers are equal cell by cell"
+    return f"\n{equal} (benches/answers.py states the tolerance).\n{''.join(different)}"
