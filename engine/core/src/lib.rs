@@ -14,6 +14,7 @@ mod engine;
 mod federate;
 mod filters;
 mod limits;
+mod moments;
 mod parameters;
 mod plan;
 mod planning;

@@ -11,6 +11,7 @@ use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::prelude::SessionConfig;
@@ -26,6 +27,7 @@ use crate::cooperate::CooperativeJoins;
 use crate::federate::{FederatedPlanner, JoinKeys, PushdownSwitch, whole};
 use crate::filters::physical_rules;
 use crate::limits::QueryMemoryPool;
+use crate::moments::DatesAmongTimestamps;
 use crate::parameters::Parameters;
 use crate::planning::{PlanningThreads, timed_rules};
 use crate::session::Session;
@@ -93,6 +95,7 @@ impl Planner {
             .with_runtime_env(Arc::clone(&runtime))
             .with_default_features()
             .with_type_planner(Arc::new(meesh_sql::TrinoTypes))
+            .with_analyzer_rules(analyzer_rules())
             .with_query_planner(Arc::new(FederatedPlanner))
             .with_physical_optimizer_rules(physical_rules())
             .with_physical_optimizer_rule(Arc::new(JoinKeys))
@@ -211,6 +214,12 @@ impl Planner {
         *planned.physical.lock() = self.threads.run(work).await?;
         Ok(())
     }
+}
+
+/// DataFusion's rules, after ours.
+fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let ours: Arc<dyn AnalyzerRule + Send + Sync> = Arc::new(DatesAmongTimestamps);
+    std::iter::once(ours).chain(Analyzer::new().rules).collect()
 }
 
 async fn shape(state: SessionState, query: Query) -> Result<QueryShape> {
