@@ -45,44 +45,44 @@ enum Typed<'a> {
     Time(&'a PrimitiveArray<Time64MicrosecondType>),
     Timestamp(&'a PrimitiveArray<TimestampMicrosecondType>),
     Interval(&'a PrimitiveArray<IntervalMonthDayNanoType>),
-    Text(Bytes<'a>),
-    Jsonb(Bytes<'a>),
-    Uuid(Bytes<'a>),
-    Bytes(Bytes<'a>),
+    Text(Strings<'a>),
+    Jsonb(Strings<'a>),
+    Uuid(Strings<'a>),
+    Bytes(Strings<'a>),
     List { ends: Ends<'a>, element_oid: u32, elements: Box<Values<'a>> },
 }
 
 /// Texts or bytes in any of Arrow's layouts.
-enum Bytes<'a> {
-    Text(&'a StringArray),
-    LargeText(&'a LargeStringArray),
-    TextView(&'a StringViewArray),
-    Bytes(&'a BinaryArray),
-    LargeBytes(&'a LargeBinaryArray),
-    BytesView(&'a BinaryViewArray),
+enum Strings<'a> {
+    Utf8(&'a StringArray),
+    LargeUtf8(&'a LargeStringArray),
+    Utf8View(&'a StringViewArray),
+    Binary(&'a BinaryArray),
+    LargeBinary(&'a LargeBinaryArray),
+    BinaryView(&'a BinaryViewArray),
 }
 
-impl<'a> Bytes<'a> {
+impl<'a> Strings<'a> {
     fn new(array: &'a ArrayRef) -> Option<Self> {
         Some(match array.data_type() {
-            DataType::Utf8 => Self::Text(array.as_string_opt()?),
-            DataType::LargeUtf8 => Self::LargeText(array.as_string_opt()?),
-            DataType::Utf8View => Self::TextView(array.as_string_view_opt()?),
-            DataType::Binary => Self::Bytes(array.as_binary_opt()?),
-            DataType::LargeBinary => Self::LargeBytes(array.as_binary_opt()?),
-            DataType::BinaryView => Self::BytesView(array.as_binary_view_opt()?),
+            DataType::Utf8 => Self::Utf8(array.as_string_opt()?),
+            DataType::LargeUtf8 => Self::LargeUtf8(array.as_string_opt()?),
+            DataType::Utf8View => Self::Utf8View(array.as_string_view_opt()?),
+            DataType::Binary => Self::Binary(array.as_binary_opt()?),
+            DataType::LargeBinary => Self::LargeBinary(array.as_binary_opt()?),
+            DataType::BinaryView => Self::BinaryView(array.as_binary_view_opt()?),
             _ => return None,
         })
     }
 
     fn value(&self, row: usize) -> &'a [u8] {
         match self {
-            Self::Text(array) => array.value(row).as_bytes(),
-            Self::LargeText(array) => array.value(row).as_bytes(),
-            Self::TextView(array) => array.value(row).as_bytes(),
-            Self::Bytes(array) => array.value(row),
-            Self::LargeBytes(array) => array.value(row),
-            Self::BytesView(array) => array.value(row),
+            Self::Utf8(array) => array.value(row).as_bytes(),
+            Self::LargeUtf8(array) => array.value(row).as_bytes(),
+            Self::Utf8View(array) => array.value(row).as_bytes(),
+            Self::Binary(array) => array.value(row),
+            Self::LargeBinary(array) => array.value(row),
+            Self::BinaryView(array) => array.value(row),
         }
     }
 }
@@ -132,10 +132,10 @@ impl<'a> Values<'a> {
             Encoder::Time => Typed::Time(primitive(array)?),
             Encoder::Timestamp => Typed::Timestamp(primitive(array)?),
             Encoder::Interval => Typed::Interval(primitive(array)?),
-            Encoder::Text => Typed::Text(Bytes::new(array)?),
-            Encoder::Jsonb => Typed::Jsonb(Bytes::new(array)?),
-            Encoder::Uuid => Typed::Uuid(Bytes::new(array)?),
-            Encoder::Bytes => Typed::Bytes(Bytes::new(array)?),
+            Encoder::Text => Typed::Text(Strings::new(array)?),
+            Encoder::Jsonb => Typed::Jsonb(Strings::new(array)?),
+            Encoder::Uuid => Typed::Uuid(Strings::new(array)?),
+            Encoder::Bytes => Typed::Bytes(Strings::new(array)?),
             Encoder::List { element_oid, element } => {
                 let (ends, elements) = match array.data_type() {
                     DataType::List(_) => {

@@ -30,11 +30,6 @@ impl Frame {
         &mut self.0
     }
 
-    /// Bytes of the payload so far.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len() - FRAME_HEADER
-    }
-
     fn sealed(&mut self) -> &[u8] {
         let length = (self.0.len() as u32 - 1).to_be_bytes();
         if let Some(place) = self.0.get_mut(1..FRAME_HEADER) {

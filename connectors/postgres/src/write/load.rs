@@ -192,13 +192,11 @@ impl Copy {
             let batch = batch?;
             let mut encoded = BatchRows::new(&batch, &self.encoders, &self.names, &self.place)?;
             loop {
-                let more = encoded.fill(frame.payload(), FRAME_BYTES)?;
-                if frame.len() >= FRAME_BYTES {
-                    session.send_copy(&mut frame).await?;
-                }
-                if !more {
+                // Only a full frame leaves rows behind.
+                if !encoded.fill(frame.payload(), FRAME_BYTES)? {
                     break;
                 }
+                session.send_copy(&mut frame).await?;
             }
         }
         frame.payload().extend_from_slice(TRAILER);
