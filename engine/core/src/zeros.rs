@@ -6,7 +6,7 @@
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::expr::{Alias, InList};
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, Window};
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
@@ -51,25 +51,29 @@ fn of_lists(
 
 fn of_aggregate(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
     let schema = aggregate.input.schema();
-    let calls = aggregate.aggr_expr.iter().map(|call| {
-        let Expr::AggregateFunction(function) = call else { return Ok(Transformed::no(call.clone())) };
-        if !function.params.distinct {
-            return Ok(Transformed::no(call.clone()));
-        }
-        named(call.clone(), |call| {
-            let Expr::AggregateFunction(mut function) = call else { return Ok(Transformed::no(call)) };
-            let arguments = all(function.params.args, schema);
-            function.params.args = arguments.data;
-            let call = Expr::AggregateFunction(function);
-            Ok(if arguments.transformed { Transformed::yes(call) } else { Transformed::no(call) })
-        })
-    });
+    let calls = aggregate.aggr_expr.iter().map(|call| named(call.clone(), |call| of_call(call, schema)));
     let calls = calls.collect::<Result<Vec<_>>>()?;
     if !calls.iter().any(|call| call.transformed) {
         return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
     }
     let calls = calls.into_iter().map(|call| call.data).collect();
     Aggregate::try_new(aggregate.input, aggregate.group_expr, calls).map(LogicalPlan::Aggregate).map(Transformed::yes)
+}
+
+fn of_call(call: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    match call {
+        Expr::Alias(alias) => {
+            let inner = of_call(*alias.expr, schema)?;
+            inner.map_data(|expr| Ok(Expr::Alias(Alias { expr: Box::new(expr), ..alias })))
+        }
+        Expr::AggregateFunction(mut function) if function.params.distinct => {
+            let arguments = all(function.params.args, schema);
+            function.params.args = arguments.data;
+            let call = Expr::AggregateFunction(function);
+            Ok(if arguments.transformed { Transformed::yes(call) } else { Transformed::no(call) })
+        }
+        call => Ok(Transformed::no(call)),
+    }
 }
 
 fn of_window(window: Window) -> Result<Transformed<LogicalPlan>> {

@@ -84,7 +84,6 @@ fn other_kinds_are_refused_by_name() {
         "COMMIT",
         "ROLLBACK",
         "ANALYZE",
-        "SHOW STATS",
         "SHOW GRANTS",
         "SHOW ROLES",
         "SHOW CREATE VIEW",
