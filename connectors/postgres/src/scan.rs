@@ -16,8 +16,8 @@ mod pieces;
 mod reader;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
@@ -123,8 +123,14 @@ impl SourceScan for PgScan {
     }
 
     fn open(&self, request: ScanRequest) -> Vec<BoxStream<'static, Result<RecordBatch>>> {
-        let reading =
-            Arc::new(Reading { scan: self.clone(), request, access: OnceCell::new(), begun: AtomicBool::new(false) });
+        let reading = Arc::new(Reading {
+            scan: self.clone(),
+            request,
+            access: OnceCell::new(),
+            begun: AtomicBool::new(false),
+            generation: OnceLock::new(),
+        });
+        self.expected.again(self.streams);
         (0..self.streams).map(|_| Reading::stream(&reading)).collect()
     }
 }
@@ -136,6 +142,8 @@ struct Reading {
     access: OnceCell<Access>,
     /// Whether a stream has undertaken to read: the others help if there are sessions.
     begun: AtomicBool,
+    /// The snapshot that its first stream reads in.
+    generation: OnceLock<u64>,
 }
 
 /// How a reading goes about it, once the keys are known.

@@ -39,6 +39,8 @@ struct State {
     /// Scans of which no stream has a session yet.
     unserved: usize,
     exported: Option<Exported>,
+    /// How many snapshots there have been: one is lost with the session that exported it.
+    generation: u64,
     /// The session that exported it, while no stream uses it.
     parked: Option<PooledConnection>,
 }
@@ -51,18 +53,26 @@ struct Exported {
 }
 
 impl Exported {
-    /// Begins a transaction that sees the same.
-    async fn import(&self, mut session: PooledConnection, settings: &[(&str, &str)]) -> Result<Lease> {
+    /// Begins a transaction that sees the same, and asks for what was `wanted`; the last row is the answer.
+    ///
+    /// The locks are taken before the stream undertakes to read anything: whoever alters a table waits for
+    /// the other streams, which must not wait for this one.
+    async fn import(
+        &self,
+        mut session: PooledConnection,
+        wanted: &Wanted<'_>,
+    ) -> Result<(PooledConnection, Vec<Option<String>>)> {
         if self.endpoint.as_ref().is_some_and(|endpoint| endpoint != session.endpoint()) {
             let place = session.place();
             return Err(place.unavailable("is another one than the query reads from").with_hint(AGAIN).passing());
         }
         // It must come before any query.
         let begin = format!("{READ_ONLY}; SET TRANSACTION SNAPSHOT {}", quote_text(&self.id));
-        let sql = session.prelude(&begin, settings);
+        let sql = format!("{}; {}", session.prelude(&begin, wanted.settings), wanted.checks);
         let begun = session.simple_query(&sql).await;
-        begun.map_err(|error| snapshot_gone(session.place(), error))?;
-        Ok(Lease { session, begin: Begin::Begun, exports: false })
+        let answers = begun.map_err(|error| snapshot_gone(session.place(), error))?;
+        let checked = answers.into_iter().next_back().and_then(|answer| answer.rows.into_iter().next_back());
+        Ok((session, checked.unwrap_or_default()))
     }
 }
 
@@ -110,32 +120,32 @@ impl QuerySnapshot {
         ExpectedScan { snapshot: Arc::clone(self), streams: AtomicUsize::new(streams), unserved: AtomicUsize::new(1) }
     }
 
-    /// A session to read with, in this snapshot once its [`Begin`] has been sent; `settings` are made in
-    /// its transaction. `None`: there is none now, and this stream is not the one that `must` read.
+    /// A session to read with, in this snapshot once its [`Begin`] has been sent. `None`: there is none
+    /// now, and this stream is not the one that `must` read.
     ///
     /// Behind a pooler a session may stand without a server until another one's transaction has ended,
     /// perhaps one that waits for this very stream: whoever waits here takes what is parked meanwhile.
     ///
     /// # Errors
     /// [`Pool::get`]'s; `SourceUnavailable` when the snapshot is gone.
-    pub(crate) async fn session(
-        &self,
-        pool: &Pool,
-        scope: &QueryScope,
-        must: bool,
-        settings: &[(&str, &str)],
-    ) -> Result<Option<Lease>> {
+    pub(crate) async fn session(&self, pool: &Pool, scope: &QueryScope, wanted: &Wanted<'_>) -> Result<Option<Lease>> {
         if let Some(lease) = self.take_parked() {
             return Ok(Some(lease));
         }
-        if self.is_alone() {
-            return Ok(Some(Lease { session: pool.get(Some(scope)).await?, begin: Begin::Alone, exports: false }));
+        let generation = self.state.lock().generation;
+        let lease = |session, begin, exports| Lease { session, begin, exports, generation, checked: None };
+        if wanted.whole && self.is_alone() {
+            return Ok(Some(lease(pool.get(Some(scope)).await?, Begin::Alone, false)));
         }
         // Whoever comes first exports; the others wait until it has.
         let turn = Arc::clone(&self.turn).lock_owned().await;
-        let exported = self.state.lock().exported.clone();
+        let (exported, generation) = {
+            let state = self.state.lock();
+            (state.exported.clone(), state.generation)
+        };
+        let lease = |session, begin, exports| Lease { session, begin, exports, generation, checked: None };
         let session = async {
-            if must {
+            if wanted.must {
                 return pool.get(Some(scope)).await.map(Some);
             }
             let spare = self.state.lock().unserved;
@@ -143,18 +153,29 @@ impl QuerySnapshot {
         };
         let Some(exported) = exported else {
             let session = session.await?;
-            return Ok(session.map(|session| Lease { session, begin: Begin::Export(turn), exports: true }));
+            return Ok(session.map(|session| lease(session, Begin::Export(turn), true)));
         };
         drop(turn);
         let imported = async {
             match session.await? {
-                Some(session) => exported.import(session, settings).await.map(Some),
+                Some(session) => {
+                    let (session, checked) = exported.import(session, wanted).await?;
+                    Ok(Some(Lease { checked: Some(checked), ..lease(session, Begin::Begun, false) }))
+                }
                 None => Ok(None),
             }
         };
-        tokio::select! {
+        let got = tokio::select! {
             lease = imported => lease,
             lease = self.next_parked() => Ok(Some(lease)),
+        };
+        match got {
+            // What only helps may fail: it may have reached another server of the list.
+            Err(error) if !wanted.must => {
+                tracing::debug!(query = %scope.id(), "no further session: {error}");
+                Ok(None)
+            }
+            got => got,
         }
     }
 
@@ -169,6 +190,16 @@ impl QuerySnapshot {
         }
     }
 
+    /// Lets a session go whose stream has ended early. What it exported is lost: streams that come later
+    /// see another state, but none that reads what this one was reading.
+    pub(crate) fn abandon(&self, lease: Lease) {
+        if lease.exports {
+            let mut state = self.state.lock();
+            state.exported = None;
+            state.generation += 1;
+        }
+    }
+
     /// Whether no other stream can come that would have to see the same.
     fn is_alone(&self) -> bool {
         let state = self.state.lock();
@@ -176,8 +207,9 @@ impl QuerySnapshot {
     }
 
     fn take_parked(&self) -> Option<Lease> {
-        let session = self.state.lock().parked.take()?;
-        Some(Lease { session, begin: Begin::Begun, exports: true })
+        let mut state = self.state.lock();
+        let (session, generation) = (state.parked.take()?, state.generation);
+        Some(Lease { session, begin: Begin::Begun, exports: true, generation, checked: None })
     }
 
     async fn next_parked(&self) -> Lease {
@@ -197,6 +229,7 @@ impl QuerySnapshot {
             let parked = state.parked.take();
             if parked.is_some() {
                 state.exported = None;
+                state.generation += 1;
             }
             drop(state);
             drop(parked);
@@ -227,6 +260,13 @@ impl ExpectedScan {
         }
     }
 
+    /// Says that it is read once more, by so many streams.
+    pub(crate) fn again(&self, streams: usize) {
+        if self.streams.compare_exchange(0, streams, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.snapshot.state.lock().expected += streams;
+        }
+    }
+
     /// Says that one of its streams has ended.
     pub(crate) fn ended(&self) {
         let counted = self.streams.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |streams| streams.checked_sub(1));
@@ -243,12 +283,28 @@ impl Drop for ExpectedScan {
     }
 }
 
+/// What a stream wants of its session.
+pub(crate) struct Wanted<'a> {
+    /// Whether it is the one that must read, if nobody else does.
+    pub(crate) must: bool,
+    /// Whether it reads all of its scan by one statement.
+    pub(crate) whole: bool,
+    /// Settings of its transaction.
+    pub(crate) settings: &'a [(&'a str, &'a str)],
+    /// Statements that lock what is read, and ask for its definition.
+    pub(crate) checks: &'a str,
+}
+
 /// A session on loan from the query.
 pub(crate) struct Lease {
     /// The session.
     pub(crate) session: PooledConnection,
     /// What puts it into the snapshot.
     pub(crate) begin: Begin,
+    /// The answer to [`Wanted::checks`], where it was asked for already.
+    pub(crate) checked: Option<Vec<Option<String>>>,
+    /// Which snapshot it sees: streams of one reading must see the same.
+    pub(crate) generation: u64,
     exports: bool,
 }
 

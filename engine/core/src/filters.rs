@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{JoinType, Result, ScalarValue};
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{EmptyRelation, Expr, Filter, LogicalPlan};
@@ -26,6 +26,7 @@ use datafusion::optimizer::simplify_expressions::{ExprSimplifier, simplify_predi
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
 
 use crate::constants::{FilledSides, NotOfDistinct, constant};
@@ -146,10 +147,17 @@ impl PhysicalOptimizerRule for FiltersByName {
     }
 }
 
-/// Whether two columns of some node in the plan have the same name.
+/// Whether two columns of some node in the plan have the same name. A semi join counts both its sides:
+/// filters of the one go to the other, too.
 fn has_equal_names(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    let schema = plan.schema();
+    let is_semi = plan
+        .downcast_ref::<HashJoinExec>()
+        .is_some_and(|join| matches!(join.join_type(), JoinType::LeftSemi | JoinType::RightSemi));
+    let schemas = match is_semi {
+        true => plan.children().into_iter().map(|child| child.schema()).collect(),
+        false => vec![plan.schema()],
+    };
     let mut names = HashSet::new();
-    !schema.fields().iter().all(|field| names.insert(field.name().as_str()))
+    !schemas.iter().flat_map(|schema| schema.fields()).all(|field| names.insert(field.name().as_str()))
         || plan.children().into_iter().any(has_equal_names)
 }

@@ -69,6 +69,12 @@ fn of_call(call: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::AggregateFunction(mut function) if function.params.distinct => {
             let arguments = all(function.params.args, schema);
             function.params.args = arguments.data;
+            // What it is ordered by must be one of its arguments.
+            for key in &mut function.params.order_by {
+                if is_float(&key.expr, schema) && !is_canonical(&key.expr) {
+                    key.expr = canonical(key.expr.clone());
+                }
+            }
             let call = Expr::AggregateFunction(function);
             Ok(if arguments.transformed { Transformed::yes(call) } else { Transformed::no(call) })
         }
@@ -128,6 +134,7 @@ fn of_list(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let nan = |item: &Expr| match item {
         Expr::Literal(ScalarValue::Float64(Some(value)), _) => value.is_nan(),
         Expr::Literal(ScalarValue::Float32(Some(value)), _) => value.is_nan(),
+        Expr::ScalarFunction(call) => call.func.name() == "nan",
         _ => false,
     };
     let (items, nans): (Vec<Expr>, Vec<Expr>) = list.list.into_iter().partition(|item| !nan(item));

@@ -10,6 +10,7 @@ use meesh_base::{Error, Result, quote_identifier};
 use meesh_connector_spi::{ColumnInfo, ColumnStatistics, TableDescription, TableInfo, TableKind, TableStatistics};
 
 use crate::config::{NumericMapping, PostgresConfig};
+use crate::pushdown::literal::quote_text;
 use crate::types::{Attribute, Collation, ColumnType, TypeResolver, TypeRow};
 use crate::wire::QueryResult;
 
@@ -92,13 +93,20 @@ impl Relation {
         format!("{{{}}}", oids.join(","))
     }
 
-    /// An expression for the same as it is now, wherever its name leads.
+    /// An expression for the same as it is now, wherever its name leads; another one if its rows have moved
+    /// since the transaction's snapshot was taken, so that it would not see them.
     pub(crate) fn types_now(&self) -> String {
         let row = self.quoted_name();
+        let relation = format!("pg_catalog.to_regclass({})", quote_text(&row));
         let types = self.own_columns().map(|column| {
             format!("pg_catalog.pg_typeof((NULL::{row}).{})::pg_catalog.oid", quote_identifier(&column.name))
         });
-        format!("ARRAY[{}]::pg_catalog.oid[]::pg_catalog.text", types.collect::<Vec<_>>().join(", "))
+        format!(
+            "ARRAY[{}]::pg_catalog.oid[]::pg_catalog.text || CASE WHEN (SELECT c.relfilenode FROM pg_catalog.pg_class c \
+             WHERE c.oid = {relation} AND c.relfilenode <> 0) <> pg_catalog.pg_relation_filenode({relation}) \
+             THEN ' rewritten' ELSE '' END",
+            types.collect::<Vec<_>>().join(", ")
+        )
     }
 
     /// The columns as Arrow fields.

@@ -67,9 +67,16 @@ fn nullif(printer: &ExprPrinter<'_>, arguments: &[Term], result: DataType) -> Re
     Ok(Term::computed(format!("CASE WHEN {} THEN NULL ELSE {value} END", equal.text), Binding::Atom, result))
 }
 
-/// A float where equal values count as one: to PostgreSQL -0 is 0, and every NaN the same.
-fn canonical(_: &ExprPrinter<'_>, arguments: &[Term], _: DataType) -> Result<Term, Reason> {
-    arguments.first().cloned().ok_or_else(|| "one argument expected".to_owned())
+/// A float in the one form that stands for its value: 0 for -0, one NaN for all.
+fn canonical(_: &ExprPrinter<'_>, arguments: &[Term], result: DataType) -> Result<Term, Reason> {
+    match (arguments, computed(&result)) {
+        ([value], Some((name, _))) if value.form == Form::Plain && value.arrow == result => {
+            let value = value.atom();
+            let text = format!("CASE WHEN {value} = 'NaN'::{name} THEN 'NaN'::{name} ELSE {value} + '0'::{name} END");
+            Ok(Term::computed(text, Binding::Atom, result))
+        }
+        _ => Err("not translated".to_owned()),
+    }
 }
 
 /// The sign of a whole number: the smallest has no opposite on either side.

@@ -57,6 +57,11 @@ impl Pieces {
         Self::new(Left::Pages(Mutex::new(Pages { next: 0, count, streams: streams.max(1) as u64, done: false })))
     }
 
+    /// Whether all of it is read by one statement.
+    pub(super) fn is_whole(&self) -> bool {
+        matches!(self.left, Left::Whole(_))
+    }
+
     /// Whether nothing is left.
     pub(super) fn is_empty(&self) -> bool {
         match &self.left {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::{Access, Ended, Reading, not_printed};
 use crate::decode::BatchDecoder;
-use crate::snapshot::{Begin, Lease};
+use crate::snapshot::{Begin, Lease, Wanted};
 use crate::wire::CopyState;
 
 /// The task that reads.
@@ -48,20 +48,29 @@ impl Reader {
         let snapshot = scan.expected.snapshot();
         let scope = &self.reading.request.scope;
         let name = format!("meesh/{}", scope.id());
-        let settings = [("application_name", name.as_str())];
+        // The session that exports the snapshot is idle while it waits for other streams.
+        let settings = [("application_name", name.as_str()), ("idle_in_transaction_session_timeout", "0")];
+        let checks = self.checks(None);
+        let wanted = Wanted { must, whole: access.pieces.is_whole(), settings: &settings, checks: &checks };
         // The others may have read all of it before there is a session for this stream.
         let session = async {
             tokio::select! {
-                lease = snapshot.session(scan.connector.pool(), scope, must, &settings) => lease,
+                lease = snapshot.session(scan.connector.pool(), scope, &wanted) => lease,
                 () = access.pieces.exhausted() => Ok(None),
             }
         };
         let Some(lease) = self.wanted(session).await? else { return Ok(None) };
         scan.expected.served();
         let Some(mut lease) = lease else { return Ok(Some(())) };
-        let done = self.read_pieces(access, &mut lease, &settings).await;
-        if done.as_ref().is_ok_and(Option::is_some) {
+        // Parts of a table must not be read in two states of it.
+        if *self.reading.generation.get_or_init(|| lease.generation) != lease.generation {
             snapshot.give_back(lease);
+            return Ok(Some(()));
+        }
+        let done = self.read_pieces(access, &mut lease, &settings).await;
+        match &done {
+            Ok(Some(())) => snapshot.give_back(lease),
+            _ => snapshot.abandon(lease),
         }
         done
     }
@@ -74,6 +83,10 @@ impl Reader {
         request.report.streams.fetch_add(1, Relaxed);
         request.report.touch();
         let mut first = true;
+        if let Some(checked) = lease.checked.take() {
+            self.check_unchanged(&checked)?;
+            first = false;
+        }
         while let Some(piece) = access.pieces.take() {
             self.progress.units_total.fetch_add(1, Relaxed);
             let text = access.select.finish(&scan.types(), piece.as_deref());
@@ -116,20 +129,23 @@ impl Reader {
         Ok(())
     }
 
-    /// Begins the transaction, keeps the definitions as they are until its end, and asks for them.
+    /// Begins the transaction, and what [`Self::checks`] does.
+    fn prelude(&self, lease: &Lease, settings: &[(&str, &str)]) -> String {
+        let begin = lease.begin.sql().map(|begin| lease.session.prelude(begin, settings));
+        let export = matches!(lease.begin, Begin::Export(_)).then_some("pg_catalog.pg_export_snapshot()");
+        begin.into_iter().chain([self.checks(export)]).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Keeps the definitions as they are until the transaction's end, and asks for them, and for `more`.
     ///
     /// A table that is being altered is waited for by the first statement that names it; only those after
     /// it see what it has become.
-    fn prelude(&self, lease: &Lease, settings: &[(&str, &str)]) -> String {
-        let begin = lease.begin.sql().map(|begin| lease.session.prelude(begin, settings));
+    fn checks(&self, more: Option<&str>) -> String {
         let relations = self.reading.scan.relations();
         let locks = relations.iter().map(|relation| format!("SELECT FROM {} WHERE FALSE", relation.quoted_name()));
-        let mut values: Vec<String> = relations.iter().map(|relation| relation.types_now()).collect();
-        if matches!(lease.begin, Begin::Export(_)) {
-            values.push("pg_catalog.pg_export_snapshot()".to_owned());
-        }
-        let ask = format!("SELECT {}", values.join(", "));
-        begin.into_iter().chain(locks).chain([ask]).collect::<Vec<_>>().join("; ")
+        let values = relations.iter().map(|relation| relation.types_now()).chain(more.map(str::to_owned));
+        let ask = format!("SELECT {}", values.collect::<Vec<_>>().join(", "));
+        locks.chain([ask]).collect::<Vec<_>>().join("; ")
     }
 
     /// Whether the relations still have the columns that the SELECT was made for: binary values carry

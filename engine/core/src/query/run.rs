@@ -65,7 +65,11 @@ pub(crate) fn run(run: Run, planned: PlannedQuery) -> BoxStream<'static, Result<
                             if error.is_passing() {
                                 restarts += 1;
                                 tracing::info!(query = %scope.id(), "run again: {error}");
-                                planner.replan(&planned).await
+                                match may_replan {
+                                    true => planner.replan(&planned).await,
+                                    // Hash joins have run out of memory before.
+                                    false => planner.replan_with_sort_merge(&planned).await,
+                                }
                             } else {
                                 may_replan = false;
                                 planner.replan_with_sort_merge(&planned).await
