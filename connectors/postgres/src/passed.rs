@@ -200,6 +200,7 @@ impl PassedScan {
         session.start_copy_out(Some(&format!("{prelude}; {SEARCH_PATH}")), &copy).await.map_err(users_own)?;
         scope.progress(self.connector.catalog_name()).units_total.fetch_add(1, Relaxed);
         report.streams.fetch_add(1, Relaxed);
+        report.touch();
         Ok(Reading { session, decoder, scan: self, scope, report })
     }
 }
@@ -215,11 +216,12 @@ async fn next(reading: Option<Reading>) -> Result<Option<(RecordBatch, Option<Re
             progress.units_done.fetch_add(1, Relaxed);
         }
         if !reading.decoder.is_empty() {
-            progress.bytes.fetch_add(reading.decoder.bytes() as u64, Relaxed);
-            reading.report.bytes.fetch_add(reading.decoder.bytes() as u64, Relaxed);
+            let bytes = reading.decoder.bytes() as u64;
             let batch = reading.decoder.finish()?;
-            progress.rows.fetch_add(batch.num_rows() as u64, Relaxed);
-            reading.report.rows.fetch_add(batch.num_rows() as u64, Relaxed);
+            let rows = batch.num_rows() as u64;
+            progress.bytes.fetch_add(bytes, Relaxed);
+            progress.rows.fetch_add(rows, Relaxed);
+            reading.report.received(rows, bytes);
             return Ok(Some((batch, (!done).then_some(reading))));
         }
         if done {

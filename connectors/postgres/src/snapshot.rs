@@ -132,10 +132,9 @@ impl QuerySnapshot {
         if let Some(lease) = self.take_parked() {
             return Ok(Some(lease));
         }
-        let generation = self.state.lock().generation;
-        let lease = |session, begin, exports| Lease { session, begin, exports, generation, checked: None };
         if wanted.whole && self.is_alone() {
-            return Ok(Some(lease(pool.get(Some(scope)).await?, Begin::Alone, false)));
+            let (session, generation) = (pool.get(Some(scope)).await?, self.state.lock().generation);
+            return Ok(Some(Lease { session, begin: Begin::Alone, exports: false, generation, checked: None }));
         }
         // Whoever comes first exports; the others wait until it has.
         let turn = Arc::clone(&self.turn).lock_owned().await;
@@ -182,8 +181,10 @@ impl QuerySnapshot {
     /// Takes a session back whose stream has ended.
     pub(crate) fn give_back(&self, lease: Lease) {
         let mut state = self.state.lock();
-        // One that is dropped in its transaction is rolled back by the pool.
-        if lease.exports && state.expected > 0 && !lease.session.is_broken() {
+        // One that is dropped in its transaction is rolled back by the pool. One that has begun none, because
+        // there was nothing left to read, has nothing to hand on.
+        let begun = matches!(lease.begin, Begin::Begun);
+        if lease.exports && begun && state.expected > 0 && !lease.session.is_broken() {
             state.parked = Some(lease.session);
             drop(state);
             self.parked.notify_one();

@@ -89,6 +89,7 @@ fn is_lookup(keys: usize, values: Option<&ColumnValues>) -> bool {
 fn shown(keys: &ColumnKeys) -> String {
     let or_null = if keys.or_null { " or NULL" } else { "" };
     match &keys.keys {
+        Keys::List(list) if list.len() == 1 => format!("1 value{or_null}"),
         Keys::List(list) => format!("{} values{or_null}", list.len()),
         Keys::Range { least, greatest } => {
             let end = |bound: &Option<ScalarValue>| bound.as_ref().map(ToString::to_string).unwrap_or_default();
