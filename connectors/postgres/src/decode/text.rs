@@ -64,7 +64,15 @@ impl TextBuilder {
             Some(TextForm::Uuid) => return self.append_uuid(value),
         };
         self.longest = self.longest.max(value.len());
-        self.data.extend_from_slice(value);
+        match sixteen(value) {
+            // Most values are short, and copying a fixed number of bytes takes no call.
+            Some(bytes) => {
+                let end = self.data.len() + value.len();
+                self.data.extend_from_slice(&bytes);
+                self.data.truncate(end);
+            }
+            None => self.data.extend_from_slice(value),
+        }
         self.end_value()
     }
 
@@ -137,10 +145,43 @@ impl TextBuilder {
     }
 }
 
+/// `value` and anything behind it, if it has at most 16 bytes.
+#[inline(always)]
+fn sixteen(value: &[u8]) -> Option<[u8; 16]> {
+    let length = value.len();
+    // The ends overlap in the middle, where both have the same bytes.
+    let joined = |first: u64, last: u64, width: usize| {
+        (u128::from(first) | (u128::from(last) << (8 * (length - width)))).to_le_bytes()
+    };
+    match length {
+        0..4 => {
+            let mut bytes = [0; 16];
+            for (to, from) in bytes.iter_mut().zip(value) {
+                *to = *from;
+            }
+            Some(bytes)
+        }
+        4..8 => {
+            let (first, last) = (value.first_chunk::<4>()?, value.last_chunk::<4>()?);
+            Some(joined(u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into(), 4))
+        }
+        8..=16 => {
+            let (first, last) = (value.first_chunk::<8>()?, value.last_chunk::<8>()?);
+            Some(joined(u64::from_le_bytes(*first), u64::from_le_bytes(*last), 8))
+        }
+        _ => None,
+    }
+}
+
 /// Eight blanks at a time: `char(n)` may be mostly blanks.
 #[inline(always)]
 fn trim_blanks(mut value: &[u8]) -> &[u8] {
-    while let Some((head, b"        ")) = value.split_last_chunk::<8>() {
+    while let Some((head, last)) = value.split_last_chunk::<8>() {
+        let others = u64::from_le_bytes(*last) ^ u64::from_le_bytes([b' '; 8]);
+        if others != 0 {
+            let blanks = others.leading_zeros() as usize / 8;
+            return &value[..value.len() - blanks];
+        }
         value = head;
     }
     while let [head @ .., b' '] = value {
@@ -156,4 +197,28 @@ fn first_not_utf8(offsets: &[i32], data: &[u8]) -> usize {
         _ => false,
     };
     offsets.windows(2).position(invalid).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_values_are_copied_whole() {
+        let text: Vec<u8> = (1..=17).collect();
+        for length in 0..=16 {
+            assert_eq!(sixteen(&text[..length]).unwrap()[..length], text[..length]);
+        }
+        assert_eq!(sixteen(&text), None);
+    }
+
+    #[test]
+    fn only_the_blanks_at_the_end_are_cut() {
+        for blanks in 0..20 {
+            for word in ["", "a", " a", "a b", "1234567", "12345678", "a       b", "x\t", "x\u{a0}"] {
+                let padded = format!("{word}{}", " ".repeat(blanks));
+                assert_eq!(trim_blanks(padded.as_bytes()), word.as_bytes(), "{padded:?}");
+            }
+        }
+    }
 }

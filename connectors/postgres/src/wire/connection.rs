@@ -10,10 +10,10 @@ use meesh_base::{Error, Result};
 
 use super::cancel::{BackendKey, CancelHandle};
 use super::connect;
-use super::copy::Pace;
 use super::error::{Place, ServerError};
 use super::message::{Fields, version_number};
 use super::options::ConnectOptions;
+use super::pace::Pace;
 use super::receive::{Garbage, ReceiveBuffer};
 use super::transport::{Endpoint, Transport};
 

@@ -1,31 +1,14 @@
 //! COPY TO STDOUT in binary: each tuple's payload is handed from the receive buffer to a sink.
-//!
-//! PostgreSQL flushes 8 KiB at a time, so a reader that takes what is there wakes up for every 40
-//! rows; the wake-ups cost more than decoding. On a plain TCP socket that has proven fast, the
-//! socket becomes readable only when [`MARK`] bytes are there, and a short timer covers the end of
-//! the result and a source that slows down ([`Pace`]).
-
-use std::time::{Duration, Instant};
 
 use meesh_base::Result;
 use postgres_protocol::message::frontend;
 
 use super::connection::{Connection, State};
 use super::error::ServerError;
-use super::low_water::set_low_water;
 use super::message::{TextRow, text_row};
+use super::pace::{Gather, Pace};
 use super::receive::{Garbage, HEADER};
-
-/// How much one wake-up should bring.
-const MARK: i32 = 256 << 10;
-/// How many marks' worth must have come before the first wait for a full one: the rest of a small
-/// result is not worth a timer.
-const PROOF_MARKS: usize = 4;
-/// The slowest stream that is waited for so, as the time a mark's worth takes (26 MB/s). Below that
-/// the wake-ups cost little.
-const MARK_TIME_MAX: Duration = Duration::from_millis(10);
-/// The shortest wait; tokio's timers count milliseconds.
-const WAIT_MIN: Duration = Duration::from_millis(2);
+use super::socket_options::set_low_water;
 
 /// The signature that binary COPY starts with (manual, COPY, "Binary Format").
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
@@ -87,7 +70,8 @@ impl Connection {
             match self.message().await? {
                 (b'H', body) if body.first() == Some(&1) => {
                     self.state = State::Copying { header_seen: false };
-                    self.pace = Pace::default();
+                    // The parts of a table come as fast as the first.
+                    self.pace = if prelude.is_some() { Pace::default() } else { Pace::resumed() };
                     return Ok(rows);
                 }
                 (b'D', body) => match text_row(body) {
@@ -182,47 +166,57 @@ impl Connection {
         }
     }
 
-    /// Reads more, waiting for a full mark where that pays.
+    /// Reads more, once enough has been gathered where that pays.
     async fn fill_paced(&mut self) -> Result<()> {
         let Some(socket) = self.transport.plain_tcp() else { return self.fill().await };
-        if self.pace.is_proven() && !self.pace.armed {
-            self.receive.grow_for_stream();
-            self.pace.armed = set_low_water(socket, MARK).is_ok();
-        }
-        if !self.pace.armed {
+        let gather = self.pace.gather(socket);
+        if gather == Gather::Nothing {
             let before = self.receive.pending().len();
             self.fill().await?;
             self.pace.count(self.receive.pending().len() - before);
             return Ok(());
         }
+        self.receive.grow_for_stream();
         let room = match self.receive.room() {
             Ok(room) => room,
             Err(garbage) => return Err(self.garbage(garbage)),
         };
-        // Counted from when the wait began, also if this call was dropped meanwhile: whoever calls with a
-        // shorter patience would never get the rest.
-        let end = *self.pace.waiting_since.get_or_insert_with(Instant::now) + self.pace.wait;
-        match tokio::time::timeout_at(end.into(), self.transport.read(room)).await {
-            Ok(read) => {
-                self.pace.waiting_since = None;
+        let read = match gather {
+            Gather::Bursts => match self.transport.read_now(room) {
+                Some(read) => Some(read),
+                None => match self.pace.burst_due() {
+                    Some(due) => {
+                        tokio::time::sleep_until(due.into()).await;
+                        self.transport.read_now(room)
+                    }
+                    None => None,
+                },
+            },
+            _ => tokio::time::timeout_at(self.pace.mark_due().into(), self.transport.read(room)).await.ok(),
+        };
+        self.pace.waited();
+        match read {
+            Some(read) => {
+                self.pace.count(*read.as_ref().unwrap_or(&0));
                 self.took(read)
             }
             // The end of the result, or a source that slowed down.
-            Err(_elapsed) => {
+            None => {
                 self.disarm();
-                self.pace.proof = 1;
+                self.pace = Pace::resumed();
                 Ok(())
             }
         }
     }
 
-    /// Makes the socket wake us for every byte again.
+    /// Takes what arrives as it comes again.
     pub(super) fn disarm(&mut self) {
-        if !self.pace.armed {
+        if !self.pace.gathers() {
             return;
         }
-        self.pace = Pace::default();
+        let gathered = std::mem::take(&mut self.pace);
         if let Some(socket) = self.transport.plain_tcp()
+            && gathered.has_mark()
             && let Err(error) = set_low_water(socket, 1)
         {
             tracing::warn!(server = %self.place().server, "cannot reset the low-water mark: {error}");
@@ -243,47 +237,6 @@ fn without_header(data: &[u8]) -> Result<&[u8], Garbage> {
     rest.get(u32::from_be_bytes([a, b, c, d]) as usize..).ok_or_else(|| "a broken binary COPY header".to_owned())
 }
 
-/// How fast a stream has been coming, and whether the low-water mark is set.
-#[derive(Debug)]
-pub(super) struct Pace {
-    armed: bool,
-    since: Option<Instant>,
-    bytes: usize,
-    /// How many marks' worth are counted before the next verdict.
-    proof: usize,
-    /// How long a full mark is waited for: twice what one took.
-    wait: Duration,
-    /// Since when one is waited for.
-    waiting_since: Option<Instant>,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self { armed: false, since: None, bytes: 0, proof: PROOF_MARKS, wait: WAIT_MIN, waiting_since: None }
-    }
-}
-
-impl Pace {
-    /// Counts bytes that a wake-up brought.
-    fn count(&mut self, bytes: usize) {
-        // Time before the first bytes is the server's planning and says nothing about the stream.
-        if self.since.is_none() {
-            self.since = Some(Instant::now());
-            return;
-        }
-        self.bytes += bytes;
-    }
-
-    /// Whether enough came fast enough. A stream that was too slow is measured anew.
-    fn is_proven(&mut self) -> bool {
-        let Some(since) = self.since.filter(|_| self.bytes >= self.proof * MARK as usize) else { return false };
-        let mark_time = since.elapsed().mul_f64(f64::from(MARK) / self.bytes as f64);
-        (self.since, self.bytes) = (Some(Instant::now()), 0);
-        self.wait = (2 * mark_time).max(WAIT_MIN);
-        mark_time < MARK_TIME_MAX
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,19 +252,5 @@ mod tests {
         assert!(without_header(&header(1, 0, b"row")).is_err());
         assert!(without_header(&header(0, 9, b"row")).is_err());
         assert!(without_header(b"PGCOPY\n").is_err());
-    }
-
-    #[test]
-    fn only_a_fast_stream_is_proven() {
-        let mut pace = Pace::default();
-        pace.count(1 << 30);
-        assert!(!pace.is_proven(), "the first read has no rate");
-        pace.count(1 << 20);
-        assert!(pace.is_proven());
-        assert_eq!(pace.wait, WAIT_MIN);
-        pace.count(1 << 20);
-        pace.since = Instant::now().checked_sub(Duration::from_secs(1));
-        assert!(!pace.is_proven());
-        assert_eq!(pace.bytes, 0);
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! ConnectOptions --connect--> Connection --start_copy_out--> read_copy --(payload in the buffer)--> RowSink
-//!   options         tls, login   one session, no task of its own        low_water: few wake-ups
+//!   options         tls, login   one session, no task of its own        pace: few wake-ups
 //! ```
 //!
 //! A session is driven by whoever holds it: nothing runs between the calls, and dropping a call
@@ -18,11 +18,12 @@ mod connection;
 mod copy;
 mod copy_in;
 mod error;
-mod low_water;
 mod message;
 mod options;
+mod pace;
 mod query;
 mod receive;
+mod socket_options;
 mod tls;
 mod transaction;
 mod transport;

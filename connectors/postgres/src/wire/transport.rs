@@ -8,7 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
-use super::low_water;
+use super::pace::{LOCAL_BUFFER, is_local};
+use super::socket_options::{set_liveness, set_receive_buffer};
 
 /// One address of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +49,10 @@ impl Transport {
             Endpoint::Tcp(address) => {
                 let socket = TcpStream::connect(address).await?;
                 socket.set_nodelay(true)?;
-                low_water::set_liveness(&socket)?;
+                set_liveness(&socket)?;
+                if is_local(&socket) {
+                    set_receive_buffer(&socket, LOCAL_BUFFER)?;
+                }
                 Ok(Self::Tcp(socket))
             }
             Endpoint::Unix(path) => Ok(Self::Unix(UnixStream::connect(path).await?)),
@@ -63,6 +67,14 @@ impl Transport {
             Self::Unix(socket) => socket.read(into).await,
             Self::Tls(stream) => stream.read(into).await,
             Self::Closed => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Reads what is there; `None` if nothing is, or only for a plain TCP stream.
+    pub(super) fn read_now(&self, into: &mut [u8]) -> Option<io::Result<usize>> {
+        match self.plain_tcp()?.try_read(into) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            read => Some(read),
         }
     }
 

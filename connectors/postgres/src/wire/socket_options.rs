@@ -1,4 +1,4 @@
-//! Socket options that tokio does not offer: the low-water mark of the receive buffer, and what
+//! Socket options that tokio does not offer: size and low-water mark of the receive buffer, and what
 //! notices a dead peer. The only unsafe code of the connector.
 
 use std::io;
@@ -10,6 +10,12 @@ use tokio::net::TcpStream;
 /// SO_RCVLOWAT). A smaller rest does not wake the reader: set the mark to 1 to get it.
 pub(super) fn set_low_water(socket: &TcpStream, bytes: i32) -> io::Result<()> {
     set_option(socket, libc::SOL_SOCKET, libc::SO_RCVLOWAT, bytes)
+}
+
+/// Lets the kernel receive at most `bytes` ahead, instead of a size that follows the stream
+/// (`socket(7)`, SO_RCVBUF).
+pub(super) fn set_receive_buffer(socket: &TcpStream, bytes: i32) -> io::Result<()> {
+    set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, bytes)
 }
 
 /// Makes a silent peer an error within 15 s (`tcp(7)`): probes after 5 s without traffic, and at
