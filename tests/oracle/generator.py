@@ -292,6 +292,8 @@ class Generator:
         value, item = self.column(columns, kind), self.column(inner.columns, kind)
         if value is None or item is None:
             return Sql.both("1 = 1")
+        if kind != "float" and chance.random() < 0.4:
+            return self.correlated(columns, (value, item), inner)
         return self.among([(value, item)], inner.sql, self.condition(inner.columns, 1))
 
     def among(self, keys: list[tuple[Value, Value]], inner: Sql, inner_where: Sql) -> Sql:
@@ -307,6 +309,23 @@ class Generator:
         word = chance.choice(["EXISTS", "NOT EXISTS"])
         equal = join(" AND ".join(["{}"] * len(keys)), *(self.compared("=", value, item) for value, item in keys))
         return join(word + " (SELECT 1 FROM {} WHERE {} AND {})", inner, equal, inner_where)
+
+    def correlated(self, columns: list[Value], keys: tuple[Value, Value], inner: Relation) -> Sql:
+        """A condition on an aggregate of the rows of `inner` that have the same key: it has a row even of none."""
+        chance = self.chance
+        rows = join("{} WHERE {} AND {}", inner.sql, self.compared("=", *keys), self.condition(inner.columns, 1))
+        if chance.random() < 0.15:
+            return join(chance.choice(["", "NOT "]) + "EXISTS (SELECT 1 FROM {} OFFSET " + str(chance.randint(0, 2)) + ")", rows)
+        of = self.column(inner.columns, "int")
+        aggregate = join(chance.choice(["max", "min"]) + "({})", of.sql) if of and chance.random() < 0.6 else Sql.both("count(*)")
+        having = f" HAVING count(*) {chance.choice(['<', '>', '='])} {chance.randint(0, 3)}" if chance.random() < 0.4 else ""
+        of_keys = join("(SELECT {} FROM {}" + having + ")", aggregate, rows)
+        number = self.column(columns, "int")
+        if number is None or chance.random() < 0.25:
+            return join(chance.choice(["", "NOT "]) + "EXISTS {}", of_keys)
+        operator = chance.choice(["=", "<>", "<", ">="])
+        word = chance.choice([operator, "IN", "NOT IN", f"{operator} ANY", f"{operator} ALL"])
+        return join("{} " + word + " {}", number.sql, of_keys)
 
     def comparable(self, value: Value) -> Sql:
         """A value as PostgreSQL has to compare it."""

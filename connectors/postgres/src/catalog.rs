@@ -34,6 +34,8 @@ const PATIENCE: &[(&str, &str)] = &[("lock_timeout", "3s"), ("statement_timeout"
 pub(crate) struct RemotePlan {
     /// How much it yields.
     pub(crate) estimate: Estimate,
+    /// What it costs, in the planner's own units.
+    pub(crate) cost: f64,
     /// Whether rows are found by an index.
     pub(crate) by_index: bool,
 }
@@ -243,7 +245,7 @@ fn estimated(answers: &[QueryResult]) -> Option<RemotePlan> {
     let (rows, width) = (node.get("Plan Rows")?.as_f64()?, node.get("Plan Width")?.as_f64()?);
     // Each value has its length in front, each row the number of its values.
     let estimate = Estimate { rows, bytes: rows * (width + 8.0) };
-    Some(RemotePlan { estimate, by_index: uses_index(node) })
+    Some(RemotePlan { estimate, cost: node.get("Total Cost")?.as_f64()?, by_index: uses_index(node) })
 }
 
 /// Whether a plan finds rows by an index somewhere.

@@ -52,7 +52,7 @@ pub(crate) struct PostgresConnector {
 
 struct Inner {
     name: Arc<str>,
-    source: String,
+    source: Arc<str>,
     config: Arc<PostgresConfig>,
     pool: Pool,
     catalog: Catalog,
@@ -65,7 +65,7 @@ impl PostgresConnector {
         let config = Arc::new(config);
         let pool = Pool::open(config.options.clone(), config.pool);
         let catalog = Catalog::new(Arc::clone(&config), pool.clone());
-        let source = config.options.source_key();
+        let source = config.options.source_key().into();
         let writers = WritersMax::new(config.pool.max);
         Self { inner: Arc::new(Inner { name: name.into(), source, config, pool, catalog, writers }) }
     }
@@ -76,7 +76,7 @@ impl PostgresConnector {
     }
 
     /// What makes it the same source as another catalog.
-    pub(crate) fn source(&self) -> &str {
+    pub(crate) fn source(&self) -> &Arc<str> {
         &self.inner.source
     }
 
@@ -136,7 +136,7 @@ impl Connector for PostgresConnector {
     }
 
     fn source_key(&self) -> String {
-        self.inner.source.clone()
+        self.inner.source.to_string()
     }
 
     async fn schemas(&self) -> Result<Vec<String>> {

@@ -35,20 +35,21 @@ use crate::catalog::Relation;
 use crate::connector::PostgresConnector;
 use crate::scan::{PIECE_PAGES_MIN, PgScan, Planned};
 use crate::snapshot::QuerySnapshot;
+use print::Printing;
 pub(crate) use select::Select;
 pub(crate) use statement::select_text;
 
 #[async_trait]
 impl Pushdown for PostgresConnector {
     fn classify(&self, node: &LogicalPlan) -> Verdict {
-        match print::select(node, self.source()) {
+        match print::select(node, &self.printing(false)) {
             Ok(_) => Verdict::Yes,
             Err(reason) => Verdict::No(in_sql_words(&reason)),
         }
     }
 
     async fn estimate(&self, fragment: &LogicalPlan, _scope: &QueryScope) -> Result<Option<Estimate>> {
-        let select = print::select(fragment, self.source());
+        let select = print::select(fragment, &self.printing(false));
         match select.and_then(|select| select.finish(&print::types(fragment.schema()), None)) {
             Ok((text, _)) => Ok(self.tables_known().estimate(text).await?.map(|plan| plan.estimate)),
             Err(_refused) => Ok(None),
@@ -60,8 +61,12 @@ impl Pushdown for PostgresConnector {
         let refused = |reason| {
             Error::internal(format!("catalog {catalog:?}: a fragment cannot be sent to PostgreSQL")).with_detail(reason)
         };
-        let mut select = print::select(fragment, self.source()).map_err(refused)?;
-        let (text, decoders) = select.finish(&print::types(fragment.schema()), None).map_err(refused)?;
+        let print = |correlated| {
+            let select = print::select(fragment, &self.printing(correlated)).map_err(refused)?;
+            let (text, decoders) = select.finish(&print::types(fragment.schema()), None).map_err(refused)?;
+            Ok((select, text, decoders))
+        };
+        let (mut select, mut text, decoders) = print(false)?;
         let place = match &select.relation {
             Some(relation) => format!("catalog {catalog:?}: table {}", relation.quoted_name()),
             None => format!("catalog {catalog:?}"),
@@ -72,7 +77,14 @@ impl Pushdown for PostgresConnector {
             Some(_) => select.is_filtered() && pages >= 2 * PIECE_PAGES_MIN,
             None => select.relations.len() > 1,
         };
-        if asks && let Some(plan) = self.tables_known().estimate(text.clone()).await? {
+        if asks && let Some(mut plan) = self.tables_known().estimate(text.clone()).await? {
+            let (other, other_text, _) = print(true)?;
+            if other_text != text
+                && let Some(other_plan) = self.tables_known().estimate(other_text.clone()).await?
+                && other_plan.cost < plan.cost
+            {
+                (select, text, plan) = (other, other_text, other_plan);
+            }
             select.rows = Some(plan.estimate.rows);
             if plan.by_index {
                 pages = 0;
@@ -95,6 +107,12 @@ impl Pushdown for PostgresConnector {
             expected,
         };
         Ok(PlannedFragment { scan: Arc::new(PgScan::new(scan)) })
+    }
+}
+
+impl PostgresConnector {
+    fn printing(&self, correlated: bool) -> Printing {
+        Printing { source_key: self.source().clone(), correlated }
     }
 }
 

@@ -15,6 +15,7 @@ mod federate;
 mod filters;
 mod limits;
 mod moments;
+mod one_row;
 mod parameters;
 mod plan;
 mod planning;

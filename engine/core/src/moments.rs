@@ -42,11 +42,13 @@ fn of_list(mut list: InSubquery, left: &DataType) -> Result<Transformed<Expr>> {
     let column = list.subquery.subquery.schema().columns().into_iter().next();
     let right = list.subquery.subquery.schema().fields().first().map(|field| field.data_type().clone());
     match (left, column, right) {
-        (DataType::Date32, _, Some(to @ DataType::Timestamp(TimeUnit::Microsecond, None))) => {
+        (DataType::Date32, _, Some(to @ DataType::Timestamp(unit, None))) if unit != TimeUnit::Nanosecond => {
             list.expr = Box::new(Expr::Cast(Cast::new(list.expr, to)));
             Ok(Transformed::yes(Expr::InSubquery(list)))
         }
-        (to @ DataType::Timestamp(TimeUnit::Microsecond, None), Some(column), Some(DataType::Date32)) => {
+        (to @ DataType::Timestamp(unit, None), Some(column), Some(DataType::Date32))
+            if *unit != TimeUnit::Nanosecond =>
+        {
             let cast = Expr::Cast(Cast::new(Box::new(Expr::Column(column)), to.clone())).alias("moment");
             let plan = LogicalPlanBuilder::from(list.subquery.subquery.as_ref().clone()).project([cast])?.build()?;
             list.subquery = Subquery { subquery: Arc::new(plan), ..list.subquery };

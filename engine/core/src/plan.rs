@@ -28,6 +28,7 @@ use crate::federate::{FederatedPlanner, JoinKeys, PushdownSwitch, whole};
 use crate::filters::physical_rules;
 use crate::limits::QueryMemoryPool;
 use crate::moments::DatesAmongTimestamps;
+use crate::one_row::OneRowSubqueries;
 use crate::parameters::Parameters;
 use crate::planning::{PlanningThreads, timed_rules};
 use crate::session::Session;
@@ -218,8 +219,8 @@ impl Planner {
 
 /// DataFusion's rules, after ours.
 fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let ours: Arc<dyn AnalyzerRule + Send + Sync> = Arc::new(DatesAmongTimestamps);
-    std::iter::once(ours).chain(Analyzer::new().rules).collect()
+    let ours: [Arc<dyn AnalyzerRule + Send + Sync>; 2] = [Arc::new(OneRowSubqueries), Arc::new(DatesAmongTimestamps)];
+    ours.into_iter().chain(Analyzer::new().rules).collect()
 }
 
 async fn shape(state: SessionState, query: Query) -> Result<QueryShape> {

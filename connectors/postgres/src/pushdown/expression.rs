@@ -10,6 +10,7 @@ use datafusion::scalar::ScalarValue;
 use super::compare::Comparer;
 use super::function;
 use super::literal::{self, Reason};
+use super::print::{self, Printing};
 use super::term::{Binding, Term, is_text};
 use super::whitelist::{self, CastText};
 use crate::types::{Collation, Form};
@@ -25,8 +26,8 @@ pub(super) struct ExprPrinter<'a> {
     pub(super) columns: &'a [Term],
     /// What is known of texts.
     pub(super) comparer: Comparer,
-    /// Where subqueries must read, too.
-    pub(super) source_key: &'a str,
+    /// How subqueries are printed.
+    pub(super) printing: &'a Printing,
 }
 
 impl ExprPrinter<'_> {
@@ -66,7 +67,7 @@ impl ExprPrinter<'_> {
             Expr::Cast(cast) => self.cast(expr, cast, depth),
             Expr::ScalarFunction(call) => function::print(self, expr, call, depth),
             Expr::ScalarSubquery(subquery) if subquery.outer_ref_columns.is_empty() => {
-                let select = super::print::select(&subquery.subquery, self.source_key);
+                let select = print::select(&subquery.subquery, self.printing);
                 select.and_then(|select| select.scalar(&self.type_of(expr)?)).map_err(|why| format!("subquery: {why}"))
             }
             _ => Err(format!("{}: not translated", shown(expr))),

@@ -1,7 +1,7 @@
 //! Joins: each side a derived table, and between them what the engine's join means.
 
 use datafusion::common::{JoinType, NullEquality};
-use datafusion::logical_expr::{Join, Operator};
+use datafusion::logical_expr::{Expr, Join, Operator};
 
 use super::expression::ExprPrinter;
 use super::literal::Reason;
@@ -14,7 +14,10 @@ pub(super) fn join(join: &Join, mut left: Select, mut right: Select) -> Result<S
     Select::pair(&mut left, &mut right);
     let condition = condition(join, &left, &right)?;
     let condition = condition.as_deref();
+    let correlated = left.printing.correlated && correlate(join, &mut left, &mut right)?;
     match join.join_type {
+        JoinType::Inner if correlated => Ok(left.join(right, "JOIN LATERAL", condition)),
+        JoinType::Left if correlated => Ok(left.join(right, "LEFT JOIN LATERAL", condition)),
         JoinType::Inner if condition.is_none() => Ok(left.join(right, "CROSS JOIN", None)),
         JoinType::Inner => Ok(left.join(right, "JOIN", condition)),
         JoinType::Left => Ok(left.join(right, "LEFT JOIN", Some(condition.unwrap_or("TRUE")))),
@@ -31,6 +34,33 @@ pub(super) fn join(join: &Join, mut left: Select, mut right: Select) -> Result<S
         JoinType::RightMark if !join.null_aware => mark(right, left, condition),
         JoinType::LeftMark | JoinType::RightMark => Err("IN as a value: NULLs".to_owned()),
     }
+}
+
+/// Lets groupings on one side read only what the keys of the other select; false if there is none.
+fn correlate(join: &Join, left: &mut Select, right: &mut Select) -> Result<bool, Reason> {
+    use JoinType::{Full, Inner, Left, LeftAnti, LeftMark, LeftSemi, Right, RightAnti, RightMark, RightSemi};
+    if join.null_equality != NullEquality::NullEqualsNothing || join.null_aware {
+        return Ok(false);
+    }
+    let (left_schema, right_schema) = (join.left.schema(), join.right.schema());
+    let keys = join.on.iter();
+    let (outer, outer_schema, inner, inner_schema, keys): (_, _, _, _, Vec<_>) = match join.join_type {
+        Inner | Left | LeftSemi | LeftAnti | LeftMark => {
+            (left, left_schema, right, right_schema, keys.map(|(outer, inner)| (outer, inner)).collect())
+        }
+        RightSemi | RightAnti | RightMark => {
+            (right, right_schema, left, left_schema, keys.map(|(inner, outer)| (outer, inner)).collect())
+        }
+        Right | Full => return Ok(false),
+    };
+    let printer = printer(outer, outer_schema);
+    let mut correlated = false;
+    for (outer, key) in keys {
+        let Expr::Column(key) = key else { continue };
+        let Some(key) = inner_schema.maybe_index_of_column(key) else { continue };
+        correlated |= inner.correlate(key, &printer.print(outer)?);
+    }
+    Ok(correlated)
 }
 
 fn is_hashable(join: &Join) -> bool {

@@ -23,23 +23,34 @@ use crate::catalog::Relation;
 const EQUALITY_SHARE: f64 = 0.1;
 const RANGE_SHARE: f64 = 0.33;
 
-/// `plan` as one SELECT over the source `source_key`.
+/// For which source plans are printed, and as which of two SELECTs where there are two.
+#[derive(Debug, Clone)]
+pub(super) struct Printing {
+    /// The source whose relations are read.
+    pub(super) source_key: Arc<str>,
+    /// Whether a grouping that is joined by its keys is computed for each row of the other side, of the
+    /// rows with its keys only: fast where an index finds them and the other side is small. Otherwise it
+    /// is computed once, of all rows.
+    pub(super) correlated: bool,
+}
+
+/// `plan` as one SELECT.
 ///
 /// # Errors
 /// The reason why some node of it stays local.
-pub(super) fn select(plan: &LogicalPlan, source_key: &str) -> Result<Select, Reason> {
-    let mut select = node(plan, source_key)?;
-    select.relations.extend(subquery_relations(plan, source_key)?);
+pub(super) fn select(plan: &LogicalPlan, printing: &Printing) -> Result<Select, Reason> {
+    let mut select = node(plan, printing)?;
+    select.relations.extend(subquery_relations(plan, printing)?);
     Ok(select)
 }
 
 /// What the subqueries in a node's expressions read.
-fn subquery_relations(plan: &LogicalPlan, source_key: &str) -> Result<Vec<Arc<Relation>>, Reason> {
+fn subquery_relations(plan: &LogicalPlan, printing: &Printing) -> Result<Vec<Arc<Relation>>, Reason> {
     let mut relations = Vec::new();
     let walked = plan.apply_expressions(|expr| {
         expr.apply(|expr| {
             if let Expr::ScalarSubquery(subquery) = expr
-                && let Ok(inner) = select(&subquery.subquery, source_key)
+                && let Ok(inner) = select(&subquery.subquery, printing)
             {
                 relations.extend(inner.relations);
             }
@@ -50,20 +61,20 @@ fn subquery_relations(plan: &LogicalPlan, source_key: &str) -> Result<Vec<Arc<Re
     Ok(relations)
 }
 
-fn node(plan: &LogicalPlan, source_key: &str) -> Result<Select, Reason> {
+fn node(plan: &LogicalPlan, printing: &Printing) -> Result<Select, Reason> {
     match plan {
-        LogicalPlan::TableScan(scan) => table_scan(scan, source_key),
-        LogicalPlan::SubqueryAlias(alias) => select(&alias.input, source_key),
-        LogicalPlan::Projection(projection) => project(projection, select(&projection.input, source_key)?),
-        LogicalPlan::Filter(filter) => restrict(filter, select(&filter.input, source_key)?),
-        LogicalPlan::Limit(limit) => cut(limit, select(&limit.input, source_key)?),
-        LogicalPlan::Join(join) => join::join(join, select(&join.left, source_key)?, select(&join.right, source_key)?),
-        LogicalPlan::Aggregate(grouped) => aggregate::aggregate(grouped, select(&grouped.input, source_key)?),
-        LogicalPlan::Window(windows) => window::window(windows, select(&windows.input, source_key)?),
-        LogicalPlan::Sort(sort) => order(sort, select(&sort.input, source_key)?),
+        LogicalPlan::TableScan(scan) => table_scan(scan, printing),
+        LogicalPlan::SubqueryAlias(alias) => select(&alias.input, printing),
+        LogicalPlan::Projection(projection) => project(projection, select(&projection.input, printing)?),
+        LogicalPlan::Filter(filter) => restrict(filter, select(&filter.input, printing)?),
+        LogicalPlan::Limit(limit) => cut(limit, select(&limit.input, printing)?),
+        LogicalPlan::Join(join) => join::join(join, select(&join.left, printing)?, select(&join.right, printing)?),
+        LogicalPlan::Aggregate(grouped) => aggregate::aggregate(grouped, select(&grouped.input, printing)?),
+        LogicalPlan::Window(windows) => window::window(windows, select(&windows.input, printing)?),
+        LogicalPlan::Sort(sort) => order(sort, select(&sort.input, printing)?),
         LogicalPlan::Union(union) => {
-            let branches = union.inputs.iter().map(|input| select(input, source_key)).collect::<Result<Vec<_>, _>>()?;
-            Select::union(branches, &types(&union.schema))
+            let branches = union.inputs.iter().map(|input| select(input, printing)).collect::<Result<Vec<_>, _>>()?;
+            Select::union(branches, &types(&union.schema), printing)
         }
         other => Err(format!("{}: computed locally", node_name(other))),
     }
@@ -82,13 +93,13 @@ fn node_name(plan: &LogicalPlan) -> &'static str {
     }
 }
 
-fn table_scan(scan: &TableScan, source_key: &str) -> Result<Select, Reason> {
+fn table_scan(scan: &TableScan, printing: &Printing) -> Result<Select, Reason> {
     let table = source_table(&scan.source).ok_or("not a table of this source")?;
-    if table.connector.source_key() != source_key {
+    if table.connector.source_key() != *printing.source_key {
         return Err("not a table of this source".to_owned());
     }
     let relation = table.handle.clone().downcast::<Relation>().map_err(|_| "not a table of this source")?;
-    let mut select = Select::of(&relation, source_key);
+    let mut select = Select::of(&relation, printing);
     if !scan.filters.is_empty() {
         let whole = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &table.columns);
         let whole = whole.map_err(|_| "its columns have equal names")?;
@@ -183,7 +194,7 @@ pub(super) fn sort_key(printer: &ExprPrinter<'_>, key: &SortExpr) -> Result<Stri
 
 pub(super) fn printer<'a>(select: &'a Select, schema: &'a DFSchema) -> ExprPrinter<'a> {
     let comparer = Comparer { utf8: select.utf8 };
-    ExprPrinter { schema, columns: &select.columns, comparer, source_key: &select.source_key }
+    ExprPrinter { schema, columns: &select.columns, comparer, printing: &select.printing }
 }
 
 /// The positions of the columns that `expr` names.

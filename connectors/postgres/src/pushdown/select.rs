@@ -13,11 +13,13 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
+use datafusion::logical_expr::Operator;
 use meesh_base::quote_identifier;
 use meesh_connector_spi::ColumnKeys;
 
 use super::compare::Comparer;
 use super::literal::Reason;
+use super::print::Printing;
 use super::term::{Binding, Term};
 use crate::catalog::{Relation, RemoteColumn};
 use crate::types::{Decoder, computed};
@@ -32,7 +34,7 @@ const COLUMNS_MAX: usize = 1_664;
 enum From {
     /// A relation, by its quoted name.
     Relation(String),
-    /// The rows of a SELECT, as long as each of them is a row of one relation.
+    /// The rows of a SELECT.
     Derived { inner: Box<Select>, list: String, alias: String },
     /// Anything else, printed.
     Text(String),
@@ -53,8 +55,8 @@ impl From {
 /// A SELECT being put together.
 #[derive(Debug, Clone)]
 pub(crate) struct Select {
-    /// The source whose relations are read.
-    pub(super) source_key: String,
+    /// How its plan is being printed.
+    pub(super) printing: Printing,
     from: From,
     /// The output columns, one for each field of the plan's schema.
     pub(crate) columns: Vec<Term>,
@@ -64,6 +66,8 @@ pub(crate) struct Select {
     order: Vec<String>,
     fetch: Option<usize>,
     skip: usize,
+    /// Whether columns depend on other rows, of which none may be left out before them.
+    windowed: bool,
     /// The relation, as long as every row is a row of it: then the scan may be split.
     pub(crate) relation: Option<Arc<Relation>>,
     /// Every relation that is read.
@@ -87,10 +91,10 @@ pub(super) struct Output {
 
 impl Select {
     /// All of a relation's columns.
-    pub(super) fn of(relation: &Arc<Relation>, source_key: &str) -> Self {
+    pub(super) fn of(relation: &Arc<Relation>, printing: &Printing) -> Self {
         let column = |column: &Arc<RemoteColumn>| Term::column(quote_identifier(&column.name), column);
         Self {
-            source_key: source_key.to_owned(),
+            printing: printing.clone(),
             from: From::Relation(relation.quoted_name()),
             columns: relation.columns.iter().map(column).collect(),
             filters: Vec::new(),
@@ -98,6 +102,7 @@ impl Select {
             order: Vec::new(),
             fetch: None,
             skip: 0,
+            windowed: false,
             relation: Some(Arc::clone(relation)),
             relations: vec![Arc::clone(relation)],
             rows: relation.rows.map(|rows| rows as f64),
@@ -170,6 +175,35 @@ impl Select {
         self.wrap();
     }
 
+    /// Adds the columns of window functions; the result is a derived table.
+    pub(super) fn window(&mut self, columns: Vec<Term>) {
+        self.columns.extend(columns);
+        self.windowed = true;
+        self.relation = None;
+        // A condition above is one on the functions' results, which the same SELECT does not know.
+        self.wrap();
+    }
+
+    /// Lets the grouping whose key a column is read only the rows with the key `outer`, a value of the
+    /// query around this one. False, and nothing is changed, if the column is no key of a grouping.
+    ///
+    /// Exact where only the rows that equal `outer` are asked for: the others are in other groups.
+    pub(super) fn correlate(&mut self, column: usize, outer: &Term) -> bool {
+        let Some(term) = self.columns.get(column) else { return false };
+        if let Some(keys) = self.group {
+            let condition = Comparer { utf8: self.utf8 }.compare(Operator::Eq, term, outer);
+            let Some(condition) = condition.ok().filter(|_| column < keys) else { return false };
+            self.filters.push(condition.bound(Binding::And));
+            return true;
+        }
+        if self.windowed || self.fetch.is_some() || self.skip > 0 {
+            return false;
+        }
+        let From::Derived { inner, alias, .. } = &mut self.from else { return false };
+        let place = term.text.strip_prefix(alias.as_str()).and_then(|rest| rest.strip_prefix(".c")?.parse().ok());
+        place.is_some_and(|place| inner.correlate(place, outer))
+    }
+
     /// Orders the rows, for the sake of the limit that is put on them next. The columns must be those of
     /// a derived table: a bare name might be read as one of the output's.
     pub(super) fn order(&mut self, keys: Vec<String>) {
@@ -218,17 +252,15 @@ impl Select {
     ///
     /// # Errors
     /// The reason, if a column's type cannot travel.
-    pub(super) fn union(branches: Vec<Self>, types: &[&DataType]) -> Result<Self, Reason> {
+    pub(super) fn union(branches: Vec<Self>, types: &[&DataType], printing: &Printing) -> Result<Self, Reason> {
         let mut texts = Vec::new();
         let (mut relations, mut derived, mut rows, mut utf8) = (Vec::new(), 0, Some(0.0), true);
-        let mut source_key = String::new();
         for branch in branches {
             texts.push(format!("({})", branch.values(types)?));
             relations.extend(branch.relations);
             derived = derived.max(branch.derived);
             rows = rows.zip(branch.rows).map(|(sum, rows)| sum + rows);
             utf8 &= branch.utf8;
-            source_key = branch.source_key;
         }
         let alias = format!("q{}", derived + 1);
         let columns: Vec<Term> = types
@@ -240,7 +272,7 @@ impl Select {
             })
             .collect();
         Ok(Self {
-            source_key,
+            printing: printing.clone(),
             from: From::Text(format!("({}) AS {alias}{}", texts.join(" UNION ALL "), column_names(columns.len()))),
             columns,
             filters: Vec::new(),
@@ -248,6 +280,7 @@ impl Select {
             order: Vec::new(),
             fetch: None,
             skip: 0,
+            windowed: false,
             relation: None,
             relations,
             rows,
@@ -280,7 +313,7 @@ impl Select {
             (column.binding, column.literal, column.plain) = (Binding::Atom, None, true);
         }
         let outer = Self {
-            source_key: std::mem::take(&mut self.source_key),
+            printing: self.printing.clone(),
             from: From::Text(String::new()),
             columns,
             filters: Vec::new(),
@@ -288,6 +321,7 @@ impl Select {
             order: Vec::new(),
             fetch: None,
             skip: 0,
+            windowed: false,
             relation: self.relation.clone(),
             relations: std::mem::take(&mut self.relations),
             rows: self.rows,
@@ -295,11 +329,7 @@ impl Select {
             derived: number,
         };
         let inner = std::mem::replace(self, outer);
-        self.from = if self.relation.is_some() {
-            From::Derived { inner: Box::new(inner), list, alias }
-        } else {
-            From::Text(format!("({}) AS {alias}{}", inner.text(&list, None), column_names(self.columns.len())))
-        };
+        self.from = From::Derived { inner: Box::new(inner), list, alias };
     }
 
     /// The SELECT with each column cast to what its field's type travels as. `pages`: a condition on the

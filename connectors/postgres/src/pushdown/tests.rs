@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::catalog::TableProvider;
 use datafusion::logical_expr::{Filter, LogicalPlan};
 use datafusion::prelude::{SessionConfig, SessionContext, col, lit};
-use meesh_connector_spi::{Connector, Pushdown, SourceTable, TableKind, Verdict};
+use meesh_connector_spi::{Pushdown, SourceTable, TableKind, Verdict};
 
 use super::print;
 use crate::catalog::{Relation, RemoteColumn};
@@ -93,8 +93,12 @@ async fn plan(sql: &str, utf8: bool) -> (PostgresConnector, LogicalPlan) {
 
 /// What the whole of `sql` becomes, or `local: ` and the reason.
 async fn printed(sql: &str, utf8: bool) -> String {
+    printed_as(sql, utf8, false).await
+}
+
+async fn printed_as(sql: &str, utf8: bool, correlated: bool) -> String {
     let (connector, plan) = plan(sql, utf8).await;
-    let outcome = print::select(&plan, &connector.source_key());
+    let outcome = print::select(&plan, &connector.printing(correlated));
     match outcome.and_then(|select| select.finish(&print::types(plan.schema()), None)) {
         Ok((text, _)) => text,
         Err(reason) => format!("local: {reason}"),
@@ -162,7 +166,7 @@ async fn texts_follow_their_collation() {
         ("ip = '::1'", "\"ip\"::text = '::1'::text"),
         ("u = '0f0e0d0c-0b0a-0908-0706-050403020100'", "\"u\" = '0f0e0d0c-0b0a-0908-0706-050403020100'::uuid"),
         ("u = 'nonsense'", "\"u\"::text = 'nonsense'::text"),
-        ("coalesce(name, mood) = 'a'", 
+        ("coalesce(name, mood) = 'a'",
             "CASE WHEN \"name\" IS NOT NULL THEN \"name\" ELSE \"mood\"::text END COLLATE \"C\" = 'a'::text"),
     ]).await;
     check_conditions(
@@ -259,10 +263,61 @@ async fn joins_groups_and_sets_become_derived_tables() {
     check_selects(&cases).await;
 }
 
+/// The other of two SELECTs: a grouping that is joined by its keys reads only the rows with those.
+#[tokio::test]
+async fn groupings_read_the_rows_of_their_keys() {
+    #[rustfmt::skip]
+    let cases = [
+        ("SELECT a.id, g.x FROM t a JOIN (SELECT n, max(s) AS x FROM t GROUP BY n) g ON g.n = a.n",
+            "SELECT q2.c0, q3.c1::smallint FROM (SELECT \"id\", \"n\" FROM \"Public\".\"t\") AS q2(c0, c1) \
+             JOIN LATERAL (SELECT q1.c0, q1.c1 FROM (SELECT \"n\", max(\"s\") FROM \"Public\".\"t\" WHERE \"n\" = q2.c1 GROUP BY 1) \
+             AS q1(c0, c1)) AS q3(c0, c1) ON q2.c1 = q3.c0"),
+        ("SELECT a.id, g.x FROM t a LEFT JOIN (SELECT n, u, max(s) AS x FROM t GROUP BY n, u) g \
+            ON g.n = a.n AND g.u = a.u AND g.x > a.s",
+            "SELECT q2.c0, q3.c2::smallint FROM (SELECT \"id\", \"n\", \"s\", \"u\" FROM \"Public\".\"t\") AS q2(c0, c1, c2, c3) \
+             LEFT JOIN LATERAL (SELECT q1.c0, q1.c1, q1.c2 FROM (SELECT \"n\", \"u\", max(\"s\") FROM \"Public\".\"t\" \
+             WHERE \"n\" = q2.c1 AND \"u\"::text = q2.c3::text GROUP BY 1, 2) AS q1(c0, c1, c2)) AS q3(c0, c1, c2) \
+             ON q2.c1 = q3.c0 AND q2.c3::text = q3.c1::text AND q3.c2 > q2.c2"),
+        ("SELECT a.id FROM t a WHERE a.s > (SELECT max(b.s) FROM t b WHERE b.n = a.n)",
+            "SELECT q2.c0 FROM (SELECT \"id\", \"n\", \"s\" FROM \"Public\".\"t\") AS q2(c0, c1, c2) \
+             WHERE EXISTS (SELECT FROM (SELECT q1.c1, q1.c0 FROM (SELECT \"n\", max(\"s\") FROM \"Public\".\"t\" \
+             WHERE \"n\" = q2.c1 GROUP BY 1) AS q1(c0, c1)) AS q3(c0, c1) WHERE q2.c1 = q3.c1 AND q2.c2 > q3.c0)"),
+        ("SELECT a.id FROM t a WHERE NOT EXISTS (SELECT 1 FROM (SELECT n, max(s) AS x FROM t GROUP BY n) g \
+            WHERE g.n = a.n AND g.x < a.s)",
+            "SELECT q2.c0 FROM (SELECT \"id\", \"n\", \"s\" FROM \"Public\".\"t\") AS q2(c0, c1, c2) \
+             WHERE NOT EXISTS (SELECT FROM (SELECT q1.c0, q1.c1 FROM (SELECT \"n\", max(\"s\") FROM \"Public\".\"t\" \
+             WHERE \"n\" = q2.c1 GROUP BY 1) AS q1(c0, c1)) AS q3(c0, c1) WHERE q2.c1 = q3.c0 AND q3.c1 < q2.c2)"),
+        // Not where other rows count, or the key is none of the grouping's.
+        ("SELECT a.id, g.x FROM t a JOIN (SELECT n, max(s) AS x FROM t GROUP BY n LIMIT 3) g ON g.n = a.n",
+            "SELECT q2.c0, q3.c1::smallint FROM (SELECT \"id\", \"n\" FROM \"Public\".\"t\") AS q2(c0, c1) \
+             JOIN (SELECT q1.c0, q1.c1 FROM (SELECT \"n\", max(\"s\") FROM \"Public\".\"t\" GROUP BY 1) AS q1(c0, c1) LIMIT 3) \
+             AS q3(c0, c1) ON q2.c1 = q3.c0"),
+        ("SELECT a.id, g.x FROM t a JOIN (SELECT n, max(s) AS x FROM t GROUP BY n) g ON g.x = a.s",
+            "SELECT q2.c0, q3.c0::smallint FROM (SELECT \"id\", \"s\" FROM \"Public\".\"t\") AS q2(c0, c1) \
+             JOIN (SELECT q1.c1 FROM (SELECT \"n\", max(\"s\") FROM \"Public\".\"t\" GROUP BY 1) AS q1(c0, c1)) \
+             AS q3(c0) ON q2.c1 = q3.c0"),
+        ("SELECT a.id, g.r FROM t a JOIN (SELECT n, x, count(*) OVER () AS r \
+            FROM (SELECT n, max(s) AS x FROM t GROUP BY n)) g ON g.n = a.n",
+            "SELECT q3.c0, q4.c1::bigint FROM (SELECT \"id\", \"n\" FROM \"Public\".\"t\") AS q3(c0, c1) \
+             JOIN (SELECT q2.c0, q2.c1 FROM (SELECT q1.c0, count(*) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND \
+             UNBOUNDED FOLLOWING) FROM (SELECT \"n\" FROM \"Public\".\"t\" GROUP BY 1) AS q1(c0)) AS q2(c0, c1)) AS q4(c0, c1) \
+             ON q3.c1 = q4.c0"),
+        ("SELECT a.id, g.x FROM t a FULL JOIN (SELECT n, max(s) AS x FROM t GROUP BY n) g ON g.n = a.n",
+            "SELECT q2.c0, q3.c1::smallint FROM (SELECT \"id\", \"n\" FROM \"Public\".\"t\") AS q2(c0, c1) \
+             FULL JOIN (SELECT q1.c0, q1.c1 FROM (SELECT \"n\", max(\"s\") FROM \"Public\".\"t\" GROUP BY 1) AS q1(c0, c1)) \
+             AS q3(c0, c1) ON q2.c1 = q3.c0"),
+    ];
+    check_selects_as(&cases, true).await;
+}
+
 async fn check_selects(cases: &[(&str, &str)]) {
+    check_selects_as(cases, false).await;
+}
+
+async fn check_selects_as(cases: &[(&str, &str)], correlated: bool) {
     let mut wrong = Vec::new();
     for (sql, expected) in cases {
-        let text = printed(sql, true).await;
+        let text = printed_as(sql, true, correlated).await;
         if text != *expected {
             wrong.push(format!("{sql}\n  printed  {text}\n  expected {expected}"));
         }
@@ -278,7 +333,7 @@ async fn a_scan_without_columns_counts() {
         leaf = leaf.inputs()[0];
     }
     assert!(leaf.schema().fields().is_empty(), "{leaf}");
-    let select = print::select(leaf, &connector.source_key()).unwrap();
+    let select = print::select(leaf, &connector.printing(false)).unwrap();
     assert_eq!(select.finish(&[], None).unwrap().0, "SELECT FROM \"Public\".\"t\" WHERE \"n\" > 1::integer");
 }
 

@@ -31,10 +31,7 @@ pub(super) fn window(window: &Window, mut select: Select) -> Result<Select, Reas
     for (term, field) in terms.iter().zip(window.schema.fields().iter().skip(select.columns.len())) {
         output(term, field.data_type()).map_err(|why| format!("{}: {why}", field.name()))?;
     }
-    select.columns.extend(terms);
-    select.relation = None;
-    // A condition above is one on the functions' results, which the same SELECT does not know.
-    select.wrap();
+    select.window(terms);
     Ok(select)
 }
 
