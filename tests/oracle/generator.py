@@ -242,6 +242,8 @@ class Generator:
         values = [self.value(source.columns, chance.choice(source.columns).kind) for _ in range(chance.randint(1, 4))]
         if chance.random() < 0.2:
             values.append(self.window(source.columns))
+        elif chance.random() < 0.1:
+            values.append(Value(self.subquery(source.columns, floats=False), "bool"))
         distinct = "DISTINCT " if chance.random() < 0.2 else ""
         items = [self.output(value) for value in values]
         query = join("SELECT " + distinct + ", ".join(["{}"] * len(items)) + " FROM {}{}", *items, source.sql, where)
@@ -277,10 +279,18 @@ class Generator:
             return Sql.both("")
         conditions = [self.condition(columns)]
         if depth > 0 and chance.random() < 0.3:
-            conditions.append(self.subquery(columns))
+            conditions.append(self.subquery(columns) if chance.random() < 0.6 else self.among_others(columns))
         return join(" WHERE " + " AND ".join(["{}"] * len(conditions)), *conditions)
 
-    def subquery(self, columns: list[Value]) -> Sql:
+    def among_others(self, columns: list[Value]) -> Sql:
+        """A subquery's answer as a part of a condition, where it counts whether it is false or NULL."""
+        answer, other = self.subquery(columns, floats=False), self.condition(columns, 1)
+        shape = self.chance.choice(["NOT ({} OR {})", "({} OR {})", "coalesce({}, {})", "(({}) IS NULL OR {})",
+                                    "CASE WHEN {} THEN {} ELSE 1 = 1 END", "NOT ({} AND {})", "(({}) = ({}))"])
+        return join(shape, answer, other)
+
+    def subquery(self, columns: list[Value], floats: bool = True) -> Sql:
+        """A condition on the rows of a subquery; without `floats` it is NULL where PostgreSQL's is."""
         chance = self.chance
         inner = self.table()
         if chance.random() < 0.25 and (number := self.column(columns, "int")):
@@ -288,10 +298,12 @@ class Generator:
             single = join("(SELECT " + chance.choice(["max", "min"]) + "({}) FROM {} WHERE {})", of.sql, inner.sql,
                           self.condition(inner.columns, 1))
             return join("{} " + chance.choice(["<", "=", ">="]) + " {}", number.sql, single)
-        kind = chance.choice(["int", "text", "date", "float"])
+        kind = chance.choice(["int", "text", "date", "float"] if floats else ["int", "text", "date"])
         value, item = self.column(columns, kind), self.column(inner.columns, kind)
         if value is None or item is None:
             return Sql.both("1 = 1")
+        if kind == "int" and chance.random() < 0.3:
+            value = Value(join("nullif({}, " + str(chance.randint(-2, 4)) + ")", value.sql), "int")
         if kind != "float" and chance.random() < 0.4:
             return self.correlated(columns, (value, item), inner)
         return self.among([(value, item)], inner.sql, self.condition(inner.columns, 1))

@@ -8,14 +8,11 @@
 
 mod answer;
 mod catalog;
-mod constants;
 mod cooperate;
 mod engine;
+mod exact;
 mod federate;
-mod filters;
 mod limits;
-mod moments;
-mod one_row;
 mod parameters;
 mod plan;
 mod planning;
@@ -24,7 +21,6 @@ mod session;
 #[cfg(test)]
 mod tests;
 mod write;
-mod zeros;
 
 pub use catalog::{CatalogState, Catalogs, MetadataFilter, SchemaEntry, TableEntry};
 pub use engine::{Engine, EngineConfig, Prepared, StatementKind, runtime};

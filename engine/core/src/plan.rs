@@ -11,7 +11,6 @@ use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::prelude::SessionConfig;
@@ -24,11 +23,9 @@ use parking_lot::Mutex;
 
 use crate::catalog::{CatalogView, default_catalog, default_schema};
 use crate::cooperate::CooperativeJoins;
+use crate::exact::{analyzer_rules, physical_rules};
 use crate::federate::{FederatedPlanner, JoinKeys, PushdownSwitch, whole};
-use crate::filters::physical_rules;
 use crate::limits::QueryMemoryPool;
-use crate::moments::DatesAmongTimestamps;
-use crate::one_row::OneRowSubqueries;
 use crate::parameters::Parameters;
 use crate::planning::{PlanningThreads, timed_rules};
 use crate::session::Session;
@@ -215,12 +212,6 @@ impl Planner {
         *planned.physical.lock() = self.threads.run(work).await?;
         Ok(())
     }
-}
-
-/// DataFusion's rules, after ours.
-fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let ours: [Arc<dyn AnalyzerRule + Send + Sync>; 2] = [Arc::new(OneRowSubqueries), Arc::new(DatesAmongTimestamps)];
-    ours.into_iter().chain(Analyzer::new().rules).collect()
 }
 
 async fn shape(state: SessionState, query: Query) -> Result<QueryShape> {

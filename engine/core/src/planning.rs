@@ -10,13 +10,12 @@ use std::time::{Duration, Instant};
 use datafusion::common::Result as DataFusionResult;
 use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::optimizer::{Optimizer, OptimizerConfig, OptimizerRule};
+use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use meesh_base::{Error, Result};
 use meesh_connector_spi::into_datafusion;
 use tokio::sync::Semaphore;
 
-use crate::filters::ImpossibleFilters;
-use crate::zeros::CanonicalFloats;
+use crate::exact::optimizer_rules;
 
 /// The longest a statement may be planned. The size checks keep nearly all far below it.
 const TIME_MAX: Duration = Duration::from_secs(10);
@@ -67,17 +66,10 @@ fn too_long() -> Error {
         .with_code("EXCEEDED_TIME_LIMIT")
 }
 
-/// DataFusion's rules, and ours, with a look at the clock before each, for a plan that is begun now.
+/// The optimizer's rules with a look at the clock before each, for a plan that is begun now.
 pub(crate) fn timed_rules() -> Rules {
     let clock: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(Clock { end: Instant::now() + TIME_MAX });
-    let with_ours = |rule: Arc<dyn OptimizerRule + Send + Sync>| -> Rules {
-        match rule.name() {
-            "push_down_filter" => vec![Arc::clone(&clock), Arc::new(ImpossibleFilters), rule],
-            _ => vec![Arc::clone(&clock), rule],
-        }
-    };
-    let first: Rules = vec![Arc::new(CanonicalFloats)];
-    first.into_iter().chain(Optimizer::new().rules.into_iter().flat_map(with_ours)).collect()
+    optimizer_rules().into_iter().flat_map(|rule| [Arc::clone(&clock), rule]).collect()
 }
 
 /// Fails when the time is over, and changes nothing before.

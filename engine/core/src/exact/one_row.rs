@@ -29,7 +29,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 /// Writes such subqueries as scalar ones. Comes before DataFusion's own rules for subqueries.
 #[derive(Debug)]
-pub(crate) struct OneRowSubqueries;
+pub(super) struct OneRowSubqueries;
 
 impl AnalyzerRule for OneRowSubqueries {
     fn name(&self) -> &str {
@@ -149,23 +149,28 @@ fn exists(subquery: &Subquery) -> Result<Option<Expr>> {
     if let Some(row) = one_row(subquery)? {
         return Ok(Some(row.exists()));
     }
-    let mut plan = subquery.subquery.as_ref();
-    while let LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Sort(_) = plan {
-        let Some(input) = plan.inputs().first().copied() else { return Ok(None) };
-        plan = input;
+    let LogicalPlan::Limit(limit) = rows_of(&subquery.subquery) else { return Ok(None) };
+    match extent(limit).filter(|_| !subquery.outer_ref_columns.is_empty()) {
+        Some((_, Some(0))) => Ok(Some(lit(false))),
+        Some((skip, _)) => {
+            let rows = LogicalPlanBuilder::from(limit.input.as_ref().clone());
+            let rows = rows.aggregate(Vec::<Expr>::new(), [count_all()])?.build()?;
+            Ok(Some(scalar(rows).gt(lit(i64::try_from(skip).unwrap_or(i64::MAX)))))
+        }
+        None => Ok(None),
     }
-    match plan {
-        LogicalPlan::Limit(limit) if !subquery.outer_ref_columns.is_empty() => match extent(limit) {
-            Some((skip, fetch)) if skip > 0 && fetch != Some(0) => {
-                let rows = LogicalPlanBuilder::from(limit.input.as_ref().clone())
-                    .aggregate(Vec::<Expr>::new(), [count_all()])?
-                    .build()?;
-                let skip = i64::try_from(skip).unwrap_or(i64::MAX);
-                Ok(Some(scalar(rows).gt(lit(skip))))
-            }
-            _ => Ok(None),
-        },
-        _ => Ok(None),
+}
+
+/// The part of a plan that has rows whenever the plan has: without what only names, orders or cuts them.
+pub(super) fn rows_of(plan: &LogicalPlan) -> &LogicalPlan {
+    let passes = match plan {
+        LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Sort(_) => true,
+        LogicalPlan::Limit(limit) => extent(limit).is_some_and(|(skip, fetch)| skip == 0 && fetch != Some(0)),
+        _ => false,
+    };
+    match plan.inputs().first() {
+        Some(input) if passes => rows_of(input),
+        _ => plan,
     }
 }
 

@@ -14,7 +14,7 @@ use meesh_sql::functions::{canonical, is_canonical};
 
 /// Makes such floats canonical. Changes nothing that it has changed before.
 #[derive(Debug)]
-pub(crate) struct CanonicalFloats;
+pub(super) struct CanonicalFloats;
 
 impl OptimizerRule for CanonicalFloats {
     fn name(&self) -> &str {

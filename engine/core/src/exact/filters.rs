@@ -20,23 +20,22 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{JoinType, Result, ScalarValue};
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{EmptyRelation, Expr, Filter, LogicalPlan};
+use datafusion::logical_expr::{BinaryExpr, EmptyRelation, Expr, Filter, LogicalPlan, Operator};
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::simplify_expressions::{ExprSimplifier, simplify_predicates};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
 
-use crate::constants::{FilledSides, NotOfDistinct, constant};
+use super::constants::constant;
 
 /// Filters one of whose conditions is never true become no rows at once.
 ///
 /// DataFusion pushes a condition without columns below everything, below an aggregation without groups as
 /// well: that makes one row of none, so `WHERE NULL` above `count(*)` kept it.
 #[derive(Debug)]
-pub(crate) struct ImpossibleFilters;
+pub(super) struct ImpossibleFilters;
 
 impl OptimizerRule for ImpossibleFilters {
     fn name(&self) -> &str {
@@ -80,6 +79,50 @@ impl OptimizerRule for ImpossibleFilters {
     }
 }
 
+/// Comparisons with a literal have it on their right.
+///
+/// DataFusion takes `'A' = x` and `x = 'A'` for two values of one column, which it then never has, and of
+/// `5 <= x` and `5 < x` keeps the first. It mends the conditions of filters itself, not those of joins.
+#[derive(Debug)]
+pub(super) struct LiteralsLast;
+
+impl OptimizerRule for LiteralsLast {
+    fn name(&self) -> &str {
+        "literals_last"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::TopDown)
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        match plan {
+            LogicalPlan::Filter(_) | LogicalPlan::Join(_) => {
+                plan.map_expressions(|expr| expr.transform_up(|expr| Ok(literal_last(expr))))
+            }
+            plan => Ok(Transformed::no(plan)),
+        }
+    }
+}
+
+fn is_comparison(op: Operator) -> bool {
+    matches!(op, Operator::Eq | Operator::NotEq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq)
+}
+
+fn literal_last(expr: Expr) -> Transformed<Expr> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right })
+            if matches!(*left, Expr::Literal(..)) && !matches!(*right, Expr::Literal(..)) =>
+        {
+            match op.swap().filter(|_| is_comparison(op)) {
+                Some(swapped) => Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(right, swapped, left))),
+                None => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
+            }
+        }
+        expr => Transformed::no(expr),
+    }
+}
+
 /// A condition whose columns are all constant, as what it comes to; any other as it is.
 fn resolved(condition: &Expr, input: &Arc<LogicalPlan>, config: &dyn OptimizerConfig) -> Result<Expr> {
     let schema = input.schema();
@@ -101,30 +144,10 @@ fn resolved(condition: &Expr, input: &Arc<LogicalPlan>, config: &dyn OptimizerCo
     ExprSimplifier::new(context).simplify(inlined.data)
 }
 
-/// DataFusion's rules, with those that push filters kept to where every name is one column's.
-pub(crate) fn physical_rules() -> Rules {
-    let guard = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
-        match rule.name() {
-            name if name.starts_with("FilterPushdown") => Arc::new(FiltersByName { rule }),
-            "aggregate_statistics" => Arc::new(NotOfDistinct(rule)),
-            _ => rule,
-        }
-    };
-    // Joins are swapped by one of the rules, and the next use what is known of their sides.
-    let with_ours = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| -> Rules {
-        match rule.name() {
-            "join_selection" => vec![rule, Arc::new(FilledSides)],
-            _ => vec![rule],
-        }
-    };
-    PhysicalOptimizer::new().rules.into_iter().map(guard).flat_map(with_ours).collect()
-}
-
-type Rules = Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>;
-
+/// A rule that pushes filters, kept to where every name is one column's.
 #[derive(Debug)]
-struct FiltersByName {
-    rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>,
+pub(super) struct FiltersByName {
+    pub(super) rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>,
 }
 
 impl PhysicalOptimizerRule for FiltersByName {

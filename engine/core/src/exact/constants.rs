@@ -5,6 +5,7 @@
 //! - A condition on a constant column: pushed through the projection that makes the constant it has no
 //!   columns left, and is pushed below an aggregation without groups, which makes a row of none.
 //! - The number of distinct values of a literal NULL, which its statistics say is one.
+//! - What statistics say of an aggregation below another one that has a FILTER: it was taken for the upper's result.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ use datafusion::physical_plan::{
 };
 
 /// The value that a column of a plan's has in every row, if the plan says so.
-pub(crate) fn constant(plan: &LogicalPlan, column: usize) -> Option<ScalarValue> {
+pub(super) fn constant(plan: &LogicalPlan, column: usize) -> Option<ScalarValue> {
     match plan {
         LogicalPlan::Projection(projection) => value_of(projection.expr.get(column)?, &projection.input),
         LogicalPlan::SubqueryAlias(alias) => constant(&alias.input, column),
@@ -65,7 +66,7 @@ fn value_of(expr: &Expr, input: &LogicalPlan) -> Option<ScalarValue> {
 
 /// Keeps what is constant below the side that an outer join fills from being taken for constant above.
 #[derive(Debug)]
-pub(crate) struct FilledSides;
+pub(super) struct FilledSides;
 
 impl PhysicalOptimizerRule for FilledSides {
     fn name(&self) -> &str {
@@ -184,21 +185,22 @@ impl ExecutionPlan for FilledSideExec {
     }
 }
 
-/// A rule that leaves plans alone which count distinct values.
+/// A rule that leaves plans alone which count distinct values, or filter what they aggregate.
 #[derive(Debug)]
-pub(crate) struct NotOfDistinct(pub(crate) Arc<dyn PhysicalOptimizerRule + Send + Sync>);
+pub(super) struct PlainStatistics(pub(super) Arc<dyn PhysicalOptimizerRule + Send + Sync>);
 
-impl PhysicalOptimizerRule for NotOfDistinct {
+impl PhysicalOptimizerRule for PlainStatistics {
     fn name(&self) -> &str {
         self.0.name()
     }
 
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        let counts = plan.exists(|node| {
-            let aggregate = node.downcast_ref::<AggregateExec>();
-            Ok(aggregate.is_some_and(|aggregate| aggregate.aggr_expr().iter().any(|call| call.is_distinct())))
+        let special = plan.exists(|node| {
+            let Some(aggregate) = node.downcast_ref::<AggregateExec>() else { return Ok(false) };
+            let distinct = aggregate.aggr_expr().iter().any(|call| call.is_distinct());
+            Ok(distinct || aggregate.filter_expr().iter().any(Option::is_some))
         })?;
-        if counts { Ok(plan) } else { self.0.optimize(plan, config) }
+        if special { Ok(plan) } else { self.0.optimize(plan, config) }
     }
 
     fn schema_check(&self) -> bool {

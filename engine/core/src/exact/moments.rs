@@ -14,7 +14,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 /// Casts such dates. Comes before DataFusion's own coercion.
 #[derive(Debug)]
-pub(crate) struct DatesAmongTimestamps;
+pub(super) struct DatesAmongTimestamps;
 
 impl AnalyzerRule for DatesAmongTimestamps {
     fn name(&self) -> &str {

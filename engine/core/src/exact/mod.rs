@@ -1,0 +1,70 @@
+//! What DataFusion's planner would answer otherwise than SQL, each with the rule that mends it.
+//!
+//! ```text
+//! analyzer   one_row, moments -> DataFusion's -> membership
+//! optimizer  zeros -> DataFusion's, filters before each push_down_filter
+//! physical   DataFusion's, filters and constants around those that they mend
+//! ```
+//!
+//! `tests/slt/planner.slt`, `correlated.slt` and `membership.slt` have a statement for each.
+
+mod constants;
+mod filters;
+mod membership;
+mod moments;
+mod one_row;
+mod zeros;
+
+use std::sync::Arc;
+
+use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+
+use constants::{FilledSides, PlainStatistics};
+use filters::{FiltersByName, ImpossibleFilters, LiteralsLast};
+use membership::Membership;
+use moments::DatesAmongTimestamps;
+use one_row::OneRowSubqueries;
+use zeros::CanonicalFloats;
+
+type Rule = Arc<dyn OptimizerRule + Send + Sync>;
+type PhysicalRule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
+
+/// The rules for a plan as it was written.
+pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let first: [Arc<dyn AnalyzerRule + Send + Sync>; 2] = [Arc::new(OneRowSubqueries), Arc::new(DatesAmongTimestamps)];
+    let last: Arc<dyn AnalyzerRule + Send + Sync> = Arc::new(Membership);
+    first.into_iter().chain(Analyzer::new().rules).chain([last]).collect()
+}
+
+/// The rules that make a plan fast.
+pub(crate) fn optimizer_rules() -> Vec<Rule> {
+    let with_ours = |rule: Rule| -> Vec<Rule> {
+        match rule.name() {
+            "push_down_filter" => vec![Arc::new(LiteralsLast), Arc::new(ImpossibleFilters), rule],
+            _ => vec![rule],
+        }
+    };
+    let first: Rule = Arc::new(CanonicalFloats);
+    std::iter::once(first).chain(Optimizer::new().rules.into_iter().flat_map(with_ours)).collect()
+}
+
+/// The rules that make the plan of operators fast.
+pub(crate) fn physical_rules() -> Vec<PhysicalRule> {
+    let mended = |rule: PhysicalRule| -> PhysicalRule {
+        match rule.name() {
+            name if name.starts_with("FilterPushdown") => Arc::new(FiltersByName { rule }),
+            "aggregate_statistics" => Arc::new(PlainStatistics(rule)),
+            _ => rule,
+        }
+    };
+    // Joins are swapped by one of the rules, and the next use what is known of their sides.
+    let with_ours = |rule: PhysicalRule| -> Vec<PhysicalRule> {
+        match rule.name() {
+            "join_selection" => vec![rule, Arc::new(FilledSides)],
+            _ => vec![rule],
+        }
+    };
+    PhysicalOptimizer::new().rules.into_iter().map(mended).flat_map(with_ours).collect()
+}
