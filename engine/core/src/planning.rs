@@ -94,7 +94,7 @@ impl OptimizerRule for Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use datafusion::optimizer::OptimizerContext;
+    use datafusion::optimizer::{Optimizer, OptimizerContext};
 
     #[test]
     fn the_optimizer_stops_when_the_time_is_over() {

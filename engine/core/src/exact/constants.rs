@@ -2,6 +2,7 @@
 //!
 //! - A column of the side that an outer join fills with NULLs: below the join a filter `c = 'A'` makes it
 //!   constant, above it is 'A' or NULL. DataFusion leaves the sort by it out.
+//! - A column of a UNION that is one constant in one branch and another in the next: the sort by it is left out, too.
 //! - A condition on a constant column: pushed through the projection that makes the constant it has no
 //!   columns left, and is pushed below an aggregation without groups, which makes a row of none.
 //! - The number of distinct values of a literal NULL, which its statistics say is one.
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{JoinSide, JoinType, Result, ScalarValue};
+use datafusion::common::{JoinType, Result, ScalarValue};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
@@ -23,6 +24,7 @@ use datafusion::physical_plan::filter_pushdown::{
 };
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
+use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties, Statistics,
     replace_children_if_necessary,
@@ -64,26 +66,33 @@ fn value_of(expr: &Expr, input: &LogicalPlan) -> Option<ScalarValue> {
     }
 }
 
-/// Keeps what is constant below the side that an outer join fills from being taken for constant above.
+/// Keeps what is constant below the side that an outer join fills, or in a branch of a UNION, from being taken for
+/// constant above.
 #[derive(Debug)]
-pub(super) struct FilledSides;
+pub(super) struct SideConstants;
 
-impl PhysicalOptimizerRule for FilledSides {
+impl PhysicalOptimizerRule for SideConstants {
     fn name(&self) -> &str {
-        "filled_sides"
+        "side_constants"
     }
 
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         let wrapped = plan.transform_up(|plan| {
-            let Some(join_type) = join_type(&plan) else { return Ok(Transformed::no(plan)) };
-            let filled = |side: JoinSide| match side {
-                JoinSide::Left => matches!(join_type, JoinType::Right | JoinType::Full),
-                _ => matches!(join_type, JoinType::Left | JoinType::Full),
+            let (left, right) = match join_type(&plan) {
+                Some(join_type) => (
+                    matches!(join_type, JoinType::Right | JoinType::Full),
+                    matches!(join_type, JoinType::Left | JoinType::Full),
+                ),
+                None if plan.downcast_ref::<UnionExec>().is_some() => (true, true),
+                None => return Ok(Transformed::no(plan)),
             };
-            let children = plan.children().into_iter().zip([JoinSide::Left, JoinSide::Right]);
-            let children: Vec<Arc<dyn ExecutionPlan>> = children
-                .map(|(child, side)| match filled(side) && !child.equivalence_properties().constants().is_empty() {
-                    true => Arc::new(FilledSideExec::new(Arc::clone(child))) as Arc<dyn ExecutionPlan>,
+            let forgets = std::iter::once(left).chain(std::iter::repeat(right));
+            let children: Vec<Arc<dyn ExecutionPlan>> = plan
+                .children()
+                .into_iter()
+                .zip(forgets)
+                .map(|(child, forgets)| match forgets && !child.equivalence_properties().constants().is_empty() {
+                    true => Arc::new(SideExec::new(Arc::clone(child))) as Arc<dyn ExecutionPlan>,
                     false => Arc::clone(child),
                 })
                 .collect();
@@ -106,12 +115,12 @@ fn join_type(plan: &Arc<dyn ExecutionPlan>) -> Option<JoinType> {
 
 /// Passes its input on, and says nothing of the values.
 #[derive(Debug)]
-struct FilledSideExec {
+struct SideExec {
     input: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,
 }
 
-impl FilledSideExec {
+impl SideExec {
     fn new(input: Arc<dyn ExecutionPlan>) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(input.schema()),
@@ -123,15 +132,15 @@ impl FilledSideExec {
     }
 }
 
-impl DisplayAs for FilledSideExec {
+impl DisplayAs for SideExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FilledSideExec")
+        f.write_str("SideExec")
     }
 }
 
-impl ExecutionPlan for FilledSideExec {
+impl ExecutionPlan for SideExec {
     fn name(&self) -> &str {
-        "FilledSideExec"
+        "SideExec"
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {

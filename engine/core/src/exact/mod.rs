@@ -21,7 +21,7 @@ use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
-use constants::{FilledSides, PlainStatistics};
+use constants::{PlainStatistics, SideConstants};
 use filters::{FiltersByName, ImpossibleFilters, LiteralsLast};
 use membership::Membership;
 use moments::DatesAmongTimestamps;
@@ -62,7 +62,7 @@ pub(crate) fn physical_rules() -> Vec<PhysicalRule> {
     // Joins are swapped by one of the rules, and the next use what is known of their sides.
     let with_ours = |rule: PhysicalRule| -> Vec<PhysicalRule> {
         match rule.name() {
-            "join_selection" => vec![rule, Arc::new(FilledSides)],
+            "join_selection" => vec![rule, Arc::new(SideConstants)],
             _ => vec![rule],
         }
     };

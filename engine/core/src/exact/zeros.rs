@@ -1,13 +1,13 @@
 //! Floats where DataFusion compares bits: distinct arguments of aggregates, PARTITION BY, long IN lists.
 //!
 //! To Trino -0 is 0, and for DISTINCT and PARTITION BY every NaN is the same. Keys of groups and joins
-//! DataFusion makes canonical itself.
+//! DataFusion makes canonical itself, but not those that a join hands down to its other side.
 
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Alias, InList};
-use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, Window};
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, Join, LogicalPlan, Window};
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use meesh_sql::functions::{canonical, is_canonical};
@@ -29,6 +29,7 @@ impl OptimizerRule for CanonicalFloats {
         match plan {
             LogicalPlan::Aggregate(aggregate) => of_aggregate(aggregate),
             LogicalPlan::Window(window) => of_window(window),
+            LogicalPlan::Join(join) => Ok(of_join(join)),
             LogicalPlan::Filter(_) => of_lists(plan, |expr, change| change(expr)),
             LogicalPlan::Projection(_) => of_lists(plan, |expr, change| named(expr, change)),
             plan => Ok(Transformed::no(plan)),
@@ -47,6 +48,22 @@ fn of_lists(
         return Ok(Transformed::no(plan));
     };
     plan.map_expressions(|expr| keep(expr, &|expr| expr.transform_up(|expr| of_list(expr, &schema))))
+}
+
+/// The join itself takes -0 for 0; the list of its keys that goes down to the other side does not.
+fn of_join(mut join: Join) -> Transformed<LogicalPlan> {
+    let (left, right) = (join.left.schema(), join.right.schema());
+    let mut transformed = false;
+    for (a, b) in &mut join.on {
+        for (key, schema) in [(a, left), (b, right)] {
+            if is_float(key, schema) && !is_canonical(key) {
+                *key = canonical(key.clone());
+                transformed = true;
+            }
+        }
+    }
+    let plan = LogicalPlan::Join(join);
+    if transformed { Transformed::yes(plan) } else { Transformed::no(plan) }
 }
 
 fn of_aggregate(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
