@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use super::socket_options::set_low_water;
 
 /// How much one wake-up should bring.
-pub(super) const MARK: i32 = 256 << 10;
+const MARK: i32 = 256 << 10;
 /// How much of a server on the same machine is received ahead; Linux books twice as much.
 pub(super) const LOCAL_BUFFER: i32 = 64 << 10;
 /// How long the flushes of a server on the same machine queue: about 1 MB of a fast stream, less than

@@ -19,16 +19,15 @@ use std::sync::Arc;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, JoinType, Result, ScalarValue, not_impl_err};
-use datafusion::functions_aggregate::count::count_all;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit, not, when,
+    BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator, lit, not, when,
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use super::one_row::rows_of;
+use super::one_row::{count_of, negated_if, rows_of, subquery_of};
 
 /// Writes such expressions out. Comes after DataFusion's coercion: both sides have one type then.
 #[derive(Debug)]
@@ -141,7 +140,7 @@ fn exists(plan: LogicalPlan) -> Result<Expr> {
     if plan.all_out_ref_exprs().is_empty() {
         return counted(plan);
     }
-    let exists = Exists { subquery: subquery(plan), negated: false };
+    let exists = Exists { subquery: subquery_of(plan), negated: false };
     Ok(Expr::Exists(guarded(exists)?))
 }
 
@@ -150,13 +149,7 @@ fn counted(plan: LogicalPlan) -> Result<Expr> {
     // One row is enough, where it does not depend on outer columns.
     let rows = LogicalPlanBuilder::from(rows_of(&plan).clone());
     let rows = if plan.all_out_ref_exprs().is_empty() { rows.limit(0, Some(1))? } else { rows };
-    let rows = rows.aggregate(Vec::<Expr>::new(), [count_all()])?.build()?;
-    Ok(Expr::ScalarSubquery(subquery(rows)).gt(lit(0i64)))
-}
-
-fn subquery(plan: LogicalPlan) -> Subquery {
-    let outer_ref_columns = plan.all_out_ref_exprs();
-    Subquery { subquery: Arc::new(plan), outer_ref_columns, spans: Default::default() }
+    Ok(count_of(rows.build()?)?.gt(lit(0i64)))
 }
 
 /// Every `IN` in `expr` with its NULLs; every `EXISTS` as `has_rows` asks for it.
@@ -164,11 +157,11 @@ fn values(expr: Expr, schema: &DFSchema, has_rows: HasRows) -> Result<Transforme
     expr.transform_up(|expr| match expr {
         Expr::InSubquery(list) => {
             let truth = Member::of(&list, schema)?.truth(has_rows)?;
-            Ok(Transformed::yes(if list.negated { not(truth) } else { truth }))
+            Ok(Transformed::yes(negated_if(list.negated, truth)))
         }
         Expr::Exists(Exists { subquery, negated }) => {
             let truth = has_rows(subquery.subquery.as_ref().clone())?;
-            Ok(Transformed::yes(if negated { not(truth) } else { truth }))
+            Ok(Transformed::yes(negated_if(negated, truth)))
         }
         expr => Ok(Transformed::no(expr)),
     })

@@ -69,7 +69,7 @@ fn rewrite(expr: Expr) -> Result<Transformed<Expr>> {
     Ok(rewritten.map_or_else(|| Transformed::no(expr), Transformed::yes))
 }
 
-fn negated_if(negated: bool, truth: Expr) -> Expr {
+pub(super) fn negated_if(negated: bool, truth: Expr) -> Expr {
     if negated { not(truth) } else { truth }
 }
 
@@ -103,8 +103,18 @@ impl OneRow {
 }
 
 fn scalar(plan: LogicalPlan) -> Expr {
+    Expr::ScalarSubquery(subquery_of(plan))
+}
+
+/// `plan` as a subquery of the query whose columns it names.
+pub(super) fn subquery_of(plan: LogicalPlan) -> Subquery {
     let outer_ref_columns = plan.all_out_ref_exprs();
-    Expr::ScalarSubquery(Subquery { subquery: Arc::new(plan), outer_ref_columns, spans: Default::default() })
+    Subquery { subquery: Arc::new(plan), outer_ref_columns, spans: Default::default() }
+}
+
+/// How many rows a subquery has, as a value.
+pub(super) fn count_of(rows: LogicalPlan) -> Result<Expr> {
+    Ok(scalar(LogicalPlanBuilder::from(rows).aggregate(Vec::<Expr>::new(), [count_all()])?.build()?))
 }
 
 /// The subquery as one row, if it is correlated and aggregates without groups.
@@ -153,9 +163,8 @@ fn exists(subquery: &Subquery) -> Result<Option<Expr>> {
     match extent(limit).filter(|_| !subquery.outer_ref_columns.is_empty()) {
         Some((_, Some(0))) => Ok(Some(lit(false))),
         Some((skip, _)) => {
-            let rows = LogicalPlanBuilder::from(limit.input.as_ref().clone());
-            let rows = rows.aggregate(Vec::<Expr>::new(), [count_all()])?.build()?;
-            Ok(Some(scalar(rows).gt(lit(i64::try_from(skip).unwrap_or(i64::MAX)))))
+            let rows = count_of(limit.input.as_ref().clone())?;
+            Ok(Some(rows.gt(lit(i64::try_from(skip).unwrap_or(i64::MAX)))))
         }
         None => Ok(None),
     }
