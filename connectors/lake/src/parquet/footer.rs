@@ -100,8 +100,7 @@ impl FooterCache {
     /// `SourceData` for a file that is no Parquet, is damaged or cut short, or breaks a limit; else as
     /// [`PinnedObject::read`].
     pub(crate) async fn load(&self, object: &PinnedObject) -> Result<Arc<Footer>> {
-        let key = key_of(object);
-        if let Some(footer) = self.get(&key) {
+        if let Some(footer) = self.known(object) {
             return Ok(footer);
         }
         let metadata = read(object).await?;
@@ -109,15 +108,16 @@ impl FooterCache {
         let metadata = nulls::without_uncounted(metadata).map_err(|error| unreadable(object, &error))?;
         let bytes = metadata.memory_size();
         let footer = Arc::new(Footer { metadata: Arc::new(metadata) });
-        self.put(key, Arc::clone(&footer), bytes);
+        self.put(key_of(object), Arc::clone(&footer), bytes);
         Ok(footer)
     }
 
-    fn get(&self, key: &str) -> Option<Arc<Footer>> {
+    /// The footer of a file, if it was read before and is still kept.
+    pub(super) fn known(&self, object: &PinnedObject) -> Option<Arc<Footer>> {
         let mut kept = self.kept.lock();
         kept.clock += 1;
         let clock = kept.clock;
-        let slot = kept.footers.get_mut(key)?;
+        let slot = kept.footers.get_mut(&key_of(object))?;
         slot.used = clock;
         Some(Arc::clone(&slot.footer))
     }

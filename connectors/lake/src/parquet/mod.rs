@@ -1,9 +1,12 @@
 //! Parquet, read by DataFusion's reader: row groups, pages and bloom filters are skipped by static and
 //! dynamic filters. Ours are the bytes (pinned to one version), the footers (kept, and checked before
-//! they are believed), exact widening, and errors that name the object.
+//! they are believed, but of floats not further than they go), the row group after the one that is decoded,
+//! exact widening, and errors that name the object.
 
+mod ahead;
 mod exact;
 mod footer;
+mod nan;
 mod nulls;
 mod reader;
 mod scan;

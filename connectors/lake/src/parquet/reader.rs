@@ -18,6 +18,7 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
+use super::ahead::ReadAhead;
 use super::footer::FooterCache;
 use crate::pinned::PinnedObject;
 
@@ -80,6 +81,10 @@ impl ParquetFileReaderFactory for ReaderFactory {
             return Err(DataFusionError::Internal(format!("{} is not pinned", file.object_meta.location)));
         };
         let metrics = ParquetFileMetrics::new(partition_index, file.object_meta.location.as_ref(), metrics);
+        let part = file.range.as_ref().map_or(0..u64::MAX, |part| {
+            let place = |place: i64| u64::try_from(place).unwrap_or(0);
+            place(part.start)..place(part.end)
+        });
         self.open.open(partition_index, &object.subject());
         Ok(Box::new(Reader {
             object,
@@ -87,6 +92,8 @@ impl ParquetFileReaderFactory for ReaderFactory {
             open: Arc::clone(&self.open),
             partition: partition_index,
             metrics,
+            part,
+            ahead: None,
         }))
     }
 }
@@ -97,6 +104,10 @@ struct Reader {
     open: Arc<OpenFiles>,
     partition: usize,
     metrics: ParquetFileMetrics,
+    /// The bytes in which the row groups begin that are this reader's.
+    part: Range<u64>,
+    /// From the first row group on; `None` as well if the footer was too large to be kept.
+    ahead: Option<ReadAhead>,
 }
 
 fn external(error: Error) -> ParquetError {
@@ -114,7 +125,18 @@ impl AsyncFileReader for Reader {
         let total: u64 = ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum();
         self.metrics.bytes_scanned.add(usize::try_from(total).unwrap_or(0));
         let object = Arc::clone(&self.object);
-        async move { object.read_ranges(&ranges).await.map_err(external) }.boxed()
+        async move {
+            if self.ahead.is_none() {
+                let footer = self.footers.known(&object);
+                self.ahead = footer.map(|footer| ReadAhead::new(Arc::clone(&footer.metadata), self.part.clone()));
+            }
+            let bytes = match &mut self.ahead {
+                Some(ahead) => ahead.read(&object, ranges).await,
+                None => object.read_ranges(&ranges).await,
+            };
+            bytes.map_err(external)
+        }
+        .boxed()
     }
 
     /// With the page index, whether it was asked for or not: it was read with the footer.

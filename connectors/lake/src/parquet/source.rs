@@ -15,7 +15,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::SchedulingType;
-use datafusion::physical_plan::filter_pushdown::FilterPushdownPropagation;
+use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
@@ -23,6 +23,7 @@ use futures::TryStreamExt;
 use meesh_base::{Error, QueryScope, SourceProgress};
 use meesh_connector_spi::{into_datafusion, query_scope, unwrap_datafusion};
 
+use super::nan::leaves_nan_out;
 use super::reader::OpenFiles;
 
 /// What goes along with a scan through every rewrite of the plan.
@@ -154,9 +155,16 @@ impl DataSource for TracedScan {
         filters: Vec<Arc<dyn PhysicalExpr>>,
         config: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn DataSource>>> {
-        let mut answer = self.inner.try_pushdown_filters(filters, config)?;
-        answer.updated_node = answer.updated_node.map(|inner| self.wrap(inner));
-        Ok(answer)
+        let schema = Arc::clone(self.inner.eq_properties().schema());
+        let usable = filters.iter().map(|filter| leaves_nan_out(filter, &schema)).collect::<Result<Vec<_>>>()?;
+        let pushed = filters.into_iter().zip(&usable).filter(|(_, usable)| **usable).map(|(filter, _)| filter);
+        let answer = self.inner.try_pushdown_filters(pushed.collect(), config)?;
+        let mut of_pushed = answer.filters.into_iter().peekable();
+        let answers = usable.iter().map(|usable| of_pushed.next_if(|_| *usable).unwrap_or(PushedDown::No));
+        Ok(FilterPushdownPropagation {
+            filters: answers.collect(),
+            updated_node: answer.updated_node.map(|inner| self.wrap(inner)),
+        })
     }
 
     fn try_pushdown_sort(&self, order: &[PhysicalSortExpr]) -> Result<SortOrderPushdownResult<Arc<dyn DataSource>>> {

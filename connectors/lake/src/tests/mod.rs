@@ -34,6 +34,7 @@ pub(crate) struct Answer {
     pub(crate) rows: Vec<String>,
     pub(crate) files: u64,
     pub(crate) scanned_rows: u64,
+    pub(crate) scanned_bytes: u64,
 }
 
 impl Lake {
@@ -78,6 +79,7 @@ impl Lake {
             rows: rows(&batches),
             files: progress.units_total.load(Ordering::Relaxed),
             scanned_rows: progress.rows.load(Ordering::Relaxed),
+            scanned_bytes: progress.bytes.load(Ordering::Relaxed),
         })
     }
 

@@ -121,6 +121,31 @@ async fn what_a_footer_leaves_out_is_not_taken_for_certain() {
     assert_eq!(lake.rows("select max(x) from t").await, ["NaN"]);
     assert_eq!(lake.rows("select count(*) from t where x = 2").await, ["1"]);
     assert_eq!(lake.rows("select min(n), max(n), count(n) from t").await, ["1|2|2"]);
+    for (condition, numbers) in [
+        ("x <> 2", vec!["2"]),
+        ("not (x = 2)", vec!["2"]),
+        ("x not in (2, 3)", vec!["2"]),
+        ("x is distinct from 2", vec!["2"]),
+        ("x is not distinct from cast('NaN' as double)", vec!["2"]),
+    ] {
+        assert_eq!(lake.rows(&format!("select n from t where {condition}")).await, numbers, "{condition}");
+    }
+    // 100 rows each: by the extremes of the second group it would have none of the largest.
+    let many = (0..200).map(|n| if n == 150 { f64::NAN } else { f64::from(300 - n) });
+    lake.write("raw/u.parquet", file(&[("x", doubles(&many.collect::<Vec<_>>())), ("n", longs(0..200))]));
+    assert_eq!(lake.rows("select n from u order by x desc limit 1").await, ["150"]);
+}
+
+#[tokio::test]
+async fn row_groups_are_read_ahead_and_none_twice() {
+    let lake = Lake::new();
+    lake.write("raw/t.parquet", file(&[("k", longs(0..1000)), ("v", longs(1000..2000))]));
+    let whole = lake.query("select sum(k), sum(v) from t").await.unwrap();
+    assert_eq!((whole.rows, whole.scanned_rows), (vec!["499500|1499500".to_owned()], 1000));
+    // Of ten row groups seven are read, and the third, which is a wrong guess after the first two.
+    let gaps = lake.query("select sum(k), sum(v) from t where k < 200 or k >= 500").await.unwrap();
+    assert_eq!((gaps.rows, gaps.scanned_rows), (vec!["394650|1094650".to_owned()], 700));
+    assert!(gaps.scanned_bytes * 100 < whole.scanned_bytes * 85, "{} of {}", gaps.scanned_bytes, whole.scanned_bytes);
 }
 
 /// The file with statistics as `change` makes them of the number of a row group and of its own.

@@ -1,8 +1,8 @@
 //! What DataFusion's planner would answer otherwise than SQL, each with the rule that mends it.
 //!
 //! ```text
-//! analyzer   one_row, moments -> DataFusion's -> membership
-//! optimizer  zeros -> DataFusion's, filters before each push_down_filter
+//! analyzer   moments, one_row -> DataFusion's -> membership
+//! optimizer  zeros -> DataFusion's, filters before each push_down_filter, keys around what finds a join's
 //! physical   DataFusion's, filters and constants around those that they mend
 //! ```
 //!
@@ -10,6 +10,7 @@
 
 mod constants;
 mod filters;
+mod keys;
 mod membership;
 mod moments;
 mod one_row;
@@ -17,12 +18,14 @@ mod zeros;
 
 use std::sync::Arc;
 
+use datafusion::optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
 use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use constants::{PlainStatistics, SideConstants};
 use filters::{FiltersByName, ImpossibleFilters, LiteralsLast};
+use keys::NullEqualKeys;
 use membership::Membership;
 use moments::DatesAmongTimestamps;
 use one_row::OneRowSubqueries;
@@ -33,7 +36,7 @@ type PhysicalRule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 
 /// The rules for a plan as it was written.
 pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let first: [Arc<dyn AnalyzerRule + Send + Sync>; 2] = [Arc::new(OneRowSubqueries), Arc::new(DatesAmongTimestamps)];
+    let first: [Arc<dyn AnalyzerRule + Send + Sync>; 2] = [Arc::new(DatesAmongTimestamps), Arc::new(OneRowSubqueries)];
     let last: Arc<dyn AnalyzerRule + Send + Sync> = Arc::new(Membership);
     first.into_iter().chain(Analyzer::new().rules).chain([last]).collect()
 }
@@ -43,11 +46,13 @@ pub(crate) fn optimizer_rules() -> Vec<Rule> {
     let with_ours = |rule: Rule| -> Vec<Rule> {
         match rule.name() {
             "push_down_filter" => vec![Arc::new(LiteralsLast), Arc::new(ImpossibleFilters), rule],
+            "extract_equijoin_predicate" => vec![Arc::new(NullEqualKeys), rule, Arc::new(NullEqualKeys)],
             _ => vec![rule],
         }
     };
-    let first: Rule = Arc::new(CanonicalFloats);
-    std::iter::once(first).chain(Optimizer::new().rules.into_iter().flat_map(with_ours)).collect()
+    let first: [Rule; 1] = [Arc::new(CanonicalFloats)];
+    let last: [Rule; 2] = [Arc::new(NullEqualKeys), Arc::new(ExtractEquijoinPredicate::new())];
+    first.into_iter().chain(Optimizer::new().rules.into_iter().flat_map(with_ours)).chain(last).collect()
 }
 
 /// The rules that make the plan of operators fast.
