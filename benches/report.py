@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import charts
+import fed
 from goals import FIGURES
 from part import Part, ratio
 from support.meesh import binary
@@ -144,7 +145,13 @@ def over(row: dict, ours: str, theirs: str) -> str:
 def fed_rows(rows: list[dict]) -> str:
     return table(["query", "meesh ms", "DuckDB ms", "ratio", "from PG, MB"],
                  [[row["query"], number(row["meesh_ms"]), number(row["duckdb_ms"]), over(row, "meesh_ms", "duckdb_ms"),
-                   megabytes(row["pg_bytes"])] for row in rows])
+                   megabytes(row["pg_bytes"])] for row in rows]) + beside(rows)
+
+
+def beside(rows: list[dict]) -> str:
+    """Why queries fetch more from PostgreSQL than their answer needs."""
+    named = [f"- {row['query']}: {fed.FETCHED_BESIDE[row['query']]}\n" for row in rows if row["query"] in fed.FETCHED_BESIDE]
+    return "\nWhat is fetched from PostgreSQL beside the rows that the answer needs:\n\n" + "".join(named) if named else ""
 
 
 def scan_rows(rows: list[dict]) -> str:

@@ -24,8 +24,12 @@ use datafusion::logical_expr::{BinaryExpr, EmptyRelation, Expr, Filter, LogicalP
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::simplify_expressions::{ExprSimplifier, simplify_predicates};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
 
 use super::constants::constant;
@@ -142,6 +146,40 @@ fn resolved(condition: &Expr, input: &Arc<LogicalPlan>, config: &dyn OptimizerCo
     let context =
         SimplifyContext::builder().with_schema(Arc::clone(schema)).with_config_options(config.options()).build();
     ExprSimplifier::new(context).simplify(inlined.data)
+}
+
+/// A rule that pushes projections, which sees filters that hand on all of their columns.
+///
+/// A filter that hands on some of them knows its condition by its input's columns, and a projection above it
+/// its own by what is handed on. DataFusion looks for the ones among the others, by name and place: with two
+/// columns of one name it may find the wrong one.
+#[derive(Debug)]
+pub(super) struct WholeFilters(pub(super) Arc<dyn PhysicalOptimizerRule + Send + Sync>);
+
+impl PhysicalOptimizerRule for WholeFilters {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        let whole = plan.transform_up(|node| {
+            let Some(filter) = node.downcast_ref::<FilterExec>() else { return Ok(Transformed::no(node)) };
+            let Some(handed_on) = filter.projection().as_ref() else { return Ok(Transformed::no(node)) };
+            let input = filter.input().schema();
+            let columns = handed_on.iter().map(|index| {
+                let name = input.field(*index).name();
+                (Arc::new(Column::new(name, *index)) as Arc<dyn PhysicalExpr>, name.clone())
+            });
+            let columns: Vec<_> = columns.collect();
+            let whole = FilterExecBuilder::from(filter).apply_projection(None)?.build()?;
+            Ok(Transformed::yes(Arc::new(ProjectionExec::try_new(columns, Arc::new(whole))?) as Arc<dyn ExecutionPlan>))
+        })?;
+        self.0.optimize(whole.data, config)
+    }
+
+    fn schema_check(&self) -> bool {
+        self.0.schema_check()
+    }
 }
 
 /// A rule that pushes filters, kept to where every name is one column's.

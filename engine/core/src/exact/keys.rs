@@ -1,26 +1,26 @@
-//! Joins whose keys are compared with `=` and with `IS NOT DISTINCT FROM`.
+//! Keys of joins that DataFusion's optimizer would lose, or compare in another way.
 //!
 //! A join of DataFusion's compares all its keys in one way. Where a join by `IS NOT DISTINCT FROM` is merged
-//! with one by `=`, or gets an `=` from a filter above it, some of its optimizer's rules take the way of the
-//! one for the keys of both: rows whose keys are NULL are lost, or join.
+//! with one by `=`, or gets an `=` from a filter above it, some of its rules take the way of the one for the
+//! keys of both: rows whose keys are NULL are lost, or join. And where inner joins are merged and put in another
+//! order, a key like `a.x + b.x = c.x` fits none of the new ones, and is forgotten.
 //!
-//! So these rules see such keys as plain conditions, and what makes keys of conditions, which does it for one
-//! kind or the other, has the last word.
+//! So these rules see such keys as plain conditions, and what makes keys of conditions has the last word.
 
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{NullEquality, Result};
+use datafusion::common::{JoinType, NullEquality, Result};
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Join, LogicalPlan, Operator, binary_expr};
+use datafusion::logical_expr::{Expr, Join, LogicalPlan, Operator, binary_expr};
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
-/// Keys that take two NULLs for equal become conditions.
+/// Keys that take two NULLs for equal, and keys made of several columns, become conditions.
 #[derive(Debug)]
-pub(super) struct NullEqualKeys;
+pub(super) struct KeysAsConditions;
 
-impl OptimizerRule for NullEqualKeys {
+impl OptimizerRule for KeysAsConditions {
     fn name(&self) -> &str {
-        "null_equal_keys"
+        "keys_as_conditions"
     }
 
     fn apply_order(&self) -> Option<ApplyOrder> {
@@ -28,17 +28,25 @@ impl OptimizerRule for NullEqualKeys {
     }
 
     fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        match plan {
-            LogicalPlan::Join(mut join)
-                if join.null_equality == NullEquality::NullEqualsNull && !join.on.is_empty() && !join.null_aware =>
-            {
-                let keys = std::mem::take(&mut join.on).into_iter();
-                let keys = keys.map(|(left, right)| binary_expr(left, Operator::IsNotDistinctFrom, right));
-                let filter = conjunction(keys.chain(join.filter.take()));
-                let null_equality = NullEquality::NullEqualsNothing;
-                Ok(Transformed::yes(LogicalPlan::Join(Join { filter, null_equality, ..join })))
-            }
-            plan => Ok(Transformed::no(plan)),
+        let LogicalPlan::Join(mut join) = plan else { return Ok(Transformed::no(plan)) };
+        let nulls_match = join.null_equality == NullEquality::NullEqualsNull;
+        let becomes_condition = |(left, right): &(Expr, Expr)| {
+            nulls_match || (join.join_type == JoinType::Inner && (is_of_several(left) || is_of_several(right)))
+        };
+        if join.null_aware || !join.on.iter().any(becomes_condition) {
+            return Ok(Transformed::no(LogicalPlan::Join(join)));
         }
+        let (conditions, on) = std::mem::take(&mut join.on).into_iter().partition(becomes_condition);
+        let operator = if nulls_match { Operator::IsNotDistinctFrom } else { Operator::Eq };
+        let conditions: Vec<(Expr, Expr)> = conditions;
+        let conditions = conditions.into_iter().map(|(left, right)| binary_expr(left, operator, right));
+        let filter = conjunction(conditions.chain(join.filter.take()));
+        let null_equality = NullEquality::NullEqualsNothing;
+        Ok(Transformed::yes(LogicalPlan::Join(Join { on, filter, null_equality, ..join })))
     }
+}
+
+/// Whether the columns of a key may be those of several tables.
+fn is_of_several(key: &Expr) -> bool {
+    key.column_refs().len() > 1
 }

@@ -24,8 +24,8 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use constants::{PlainStatistics, SideConstants};
-use filters::{FiltersByName, ImpossibleFilters, LiteralsLast};
-use keys::NullEqualKeys;
+use filters::{FiltersByName, ImpossibleFilters, LiteralsLast, WholeFilters};
+use keys::KeysAsConditions;
 use membership::Membership;
 use moments::DatesAmongTimestamps;
 use one_row::OneRowSubqueries;
@@ -46,12 +46,12 @@ pub(crate) fn optimizer_rules() -> Vec<Rule> {
     let with_ours = |rule: Rule| -> Vec<Rule> {
         match rule.name() {
             "push_down_filter" => vec![Arc::new(LiteralsLast), Arc::new(ImpossibleFilters), rule],
-            "extract_equijoin_predicate" => vec![Arc::new(NullEqualKeys), rule, Arc::new(NullEqualKeys)],
+            "extract_equijoin_predicate" => vec![Arc::new(KeysAsConditions), rule, Arc::new(KeysAsConditions)],
             _ => vec![rule],
         }
     };
     let first: [Rule; 1] = [Arc::new(CanonicalFloats)];
-    let last: [Rule; 2] = [Arc::new(NullEqualKeys), Arc::new(ExtractEquijoinPredicate::new())];
+    let last: [Rule; 2] = [Arc::new(KeysAsConditions), Arc::new(ExtractEquijoinPredicate::new())];
     first.into_iter().chain(Optimizer::new().rules.into_iter().flat_map(with_ours)).chain(last).collect()
 }
 
@@ -60,6 +60,7 @@ pub(crate) fn physical_rules() -> Vec<PhysicalRule> {
     let mended = |rule: PhysicalRule| -> PhysicalRule {
         match rule.name() {
             name if name.starts_with("FilterPushdown") => Arc::new(FiltersByName { rule }),
+            "ProjectionPushdown" => Arc::new(WholeFilters(rule)),
             "aggregate_statistics" => Arc::new(PlainStatistics(rule)),
             _ => rule,
         }

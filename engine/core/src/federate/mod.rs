@@ -13,10 +13,10 @@
 //! a node's inputs takes the node too. The rows are the same with this step switched off.
 
 mod cut;
+mod divide;
 mod fragment;
 mod keys;
 mod planner;
-mod swell;
 mod whole;
 
 pub(crate) use keys::JoinKeys;

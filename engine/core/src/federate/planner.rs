@@ -14,7 +14,7 @@ use meesh_connector_spi::{SourceScanExec, into_datafusion, query_scope};
 
 use super::cut::cut;
 use super::fragment::Fragment;
-use super::swell;
+use super::divide::divide;
 use crate::session::Session;
 
 /// What a session says of which sources may take more than plain scans.
@@ -43,7 +43,7 @@ impl QueryPlanner for FederatedPlanner {
         let scope = query_scope(session.config())?;
         let switch = session.config().get_extension::<PushdownSwitch>();
         let takes = |catalog: &str| switch.as_ref().is_none_or(|switch| switch.is_on(catalog));
-        let federated = swell::divide(cut(logical_plan.clone(), &takes)?, &scope).await?;
+        let federated = divide(cut(logical_plan.clone(), &takes)?, &scope).await?;
         planner.create_physical_plan(&federated, session).await
     }
 }

@@ -9,7 +9,7 @@ use super::planner::PushdownSwitch;
 
 /// The plan as the fragment that the source `source_key` takes of it; `None` if it leaves something.
 ///
-/// A join that would swell stays in the fragment: its rows go nowhere.
+/// A join that saves nothing stays in the fragment: its rows go nowhere.
 ///
 /// # Errors
 /// Those of rebuilding a plan.
