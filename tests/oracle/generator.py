@@ -108,8 +108,11 @@ class Generator:
             case "int":
                 if form == 2 and (moment := self.column(columns, "date")):
                     unit = chance.choice(["year", "month", "day", "quarter"])
-                    return Value(Sql(f"extract({unit} FROM {moment.sql.trino})",
-                                     f"extract({unit} FROM {moment.sql.postgres})::bigint"), kind)
+                    theirs = f"extract({unit} FROM {moment.sql.postgres})"
+                    if unit == "year":
+                        # PostgreSQL has no year 0.
+                        theirs = f"({theirs} + (({moment.sql.postgres}) < '0001-01-01')::int)"
+                    return Value(Sql(f"extract({unit} FROM {moment.sql.trino})", f"{theirs}::bigint"), kind)
                 return Value(join("(CAST({} AS bigint) " + chance.choice("+-*") + " {})", part(), self.constant(kind).sql), kind)
             case "decimal":
                 return Value(join("({} " + chance.choice("+-") + " {})", part(), part()), kind)

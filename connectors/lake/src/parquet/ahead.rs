@@ -71,7 +71,8 @@ impl ReadAhead {
         let after = groups.partition_point(|group| chunk(group.columns().first()).start <= first.start);
         let (number, before) = (after.checked_sub(1)?, self.last);
         self.last = Some(number);
-        let next = groups.get(after).filter(|_| !self.was_wrong && before.is_some_and(|before| before + 1 == number))?;
+        let next =
+            groups.get(after).filter(|_| !self.was_wrong && before.is_some_and(|before| before + 1 == number))?;
         if !self.part.contains(&chunk(next.columns().first()).start) {
             return None;
         }

@@ -117,7 +117,11 @@ pub(super) fn decimal128(bytes: &[u8], target: &Target<i128>) -> Result<i128, Fa
     let shift = 4 * (parts.weight + 1 - count as i32) + target.scale;
     let (quotient, rest) = match shift {
         0 => (i128::from(word), 0),
-        1..=18 => (i128::from(word) * POWERS[shift as usize], 0),
+        // Less than 10^19, which is a word still.
+        1 => (i128::from(word.wrapping_mul(10)), 0),
+        2 => (i128::from(word.wrapping_mul(100)), 0),
+        3 => (i128::from(word.wrapping_mul(1000)), 0),
+        4..=18 => (i128::from(word) * POWERS[shift as usize], 0),
         -1 => (i128::from(word / 10), word % 10),
         -2 => (i128::from(word / 100), word % 100),
         -3 => (i128::from(word / 1000), word % 1000),

@@ -13,8 +13,8 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, Phy
 use meesh_connector_spi::{SourceScanExec, into_datafusion, query_scope};
 
 use super::cut::cut;
-use super::fragment::Fragment;
 use super::divide::divide;
+use super::fragment::Fragment;
 use crate::session::Session;
 
 /// What a session says of which sources may take more than plain scans.
