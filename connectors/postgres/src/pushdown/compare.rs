@@ -176,7 +176,9 @@ impl Comparer {
         let exact =
             if ordered { ordered_alike(a.collation, b.collation) } else { equal_alike(a.collation, b.collation) };
         let collate = if exact { "" } else { " COLLATE \"C\"" };
-        Ok((format!("{}{collate}", a.atom()), b.atom()))
+        // To make the rows of a semi join's other side unique, PostgreSQL hashes them by that side's own collation.
+        let other = if !exact && b.collation == Collation::MIXED { collate } else { "" };
+        Ok((format!("{}{collate}", a.atom()), format!("{}{other}", b.atom())))
     }
 }
 
