@@ -28,7 +28,7 @@ QUESTIONS = [
     # A column of two collations is the side of a semi join whose rows are made unique.
     ("SELECT DISTINCT length(p.city), p.id FROM {people} p JOIN (SELECT city FROM {orders} UNION ALL SELECT city FROM {people}) u(c) "
      "ON u.c = p.city WHERE p.id < 9", None),
-    ("SELECT p.id FROM {people} p WHERE p.id < 90 AND p.city IN (SELECT coalesce(o.city, q.city){collate} FROM {orders} o JOIN {people} q "
+    ("SELECT p.id FROM {people} p WHERE p.id < 90 AND p.city{collate} IN (SELECT coalesce(o.city, q.city){collate} FROM {orders} o JOIN {people} q "
      "ON q.id = o.id)", None),
     ("SELECT p.id, o.id FROM {people} p JOIN {people} o ON p.city = o.city AND p.id < 400", SWELLS),
 ]
