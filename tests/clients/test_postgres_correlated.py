@@ -3,9 +3,7 @@ finds cheaper. Either way the rows are those of the engine and of psql."""
 
 import pytest
 
-from support.adbc import connect
-from support.meesh import postgres_catalog, serving
-from support.postgres import Postgres
+from support import pushdown
 
 TABLES = """
 CREATE TABLE many AS SELECT g AS id, nullif(g % 20000, 7) AS k, (g % 11)::text COLLATE "en-US-x-icu" AS t, (g % 13) - 6 AS v
@@ -14,8 +12,6 @@ CREATE INDEX ON many (k);
 CREATE TABLE few AS SELECT g AS id, CASE WHEN g = 3 THEN NULL ELSE g * 1000 + 7 END AS k, (g % 11)::text AS t, g % 5 AS v
 FROM generate_series(0, 21) g;
 INSERT INTO few SELECT * FROM few WHERE id IN (1, 2);
-ANALYZE;
-GRANT SELECT ON ALL TABLES IN SCHEMA public TO meesh_reader;
 """
 GROUPED = "(SELECT k, sum(v) AS s, count(*) AS n FROM {many} GROUP BY k) g"
 # The question, what its remote SQL has if the grouping is read row by row, and whether it is.
@@ -38,34 +34,19 @@ QUESTIONS = [
 
 @pytest.fixture(scope="module")
 def served():
-    postgres = Postgres("correlated")
-    try:
-        postgres.start()
-        postgres.psql("CREATE DATABASE shop; CREATE ROLE meesh_reader LOGIN PASSWORD 'demo'")
-        postgres.psql(TABLES, database="shop")
-        with serving({"pg": postgres_catalog(postgres, "shop")}) as meesh, connect(meesh.uri) as connection:
-            yield postgres, connection
-    finally:
-        postgres.destroy()
+    with pushdown.served("correlated", TABLES) as both:
+        yield both
 
 
 @pytest.mark.parametrize("question, mark, row_by_row", QUESTIONS)
 def test_rows_are_the_same_in_every_way(served, question, mark, row_by_row):
     postgres, connection = served
     ours = question.format(many="pg.public.many", few="pg.public.few")
-    theirs = question.format(many="many", few="few")
-    with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN {ours}")
-        plan = "\n".join(line for line, in cursor.fetchall())
-        correlated = mark in plan and '"k" = q' in plan
-        assert correlated == row_by_row, plan
-        answers = []
-        for pushdown in ("true", "false"):
-            cursor.execute(f"SET SESSION pushdown_enabled = {pushdown}")
-            cursor.execute(ours)
-            answers.append(sorted(tuple(None if value is None else int(value) for value in row) for row in cursor.fetchall()))
-        cursor.execute("SET SESSION pushdown_enabled = true")
-    lines = postgres.psql(theirs, database="shop").splitlines()
-    expected = sorted((tuple(int(value) if value else None for value in line.split("|")) for line in lines), key=str)
-    assert [sorted(rows, key=str) for rows in answers] == [expected, expected]
+    plan = pushdown.explained(connection, ours)
+    correlated = mark in plan and '"k" = q' in plan
+    assert correlated == row_by_row, plan
+    expected = pushdown.answer_of_psql(postgres, question.format(many="many", few="few"))
+    with_pushdown, without = pushdown.answers(connection, ours)
+    assert with_pushdown == expected
+    assert without == expected
     assert expected

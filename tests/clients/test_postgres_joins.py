@@ -2,15 +2,11 @@
 
 import pytest
 
-from support.adbc import connect
-from support.meesh import postgres_catalog, serving
-from support.postgres import Postgres
+from support import pushdown
 
 TABLES = """
 CREATE TABLE people AS SELECT g AS id, (g % 50)::text COLLATE "en-US-x-icu" AS city FROM generate_series(1, 30000) g;
 CREATE TABLE orders AS SELECT g AS id, nullif(g % 40000, 5) AS person, g % 97 AS amount, (g % 70)::text COLLATE "C" AS city FROM generate_series(1, 120000) g;
-ANALYZE;
-GRANT SELECT ON ALL TABLES IN SCHEMA public TO meesh_reader;
 """
 GROUPED = "join: grouped into many groups"
 SWELLS = "join: its result is larger"
@@ -36,33 +32,19 @@ QUESTIONS = [
 
 @pytest.fixture(scope="module")
 def served():
-    postgres = Postgres("joins")
-    try:
-        postgres.start()
-        postgres.psql("CREATE DATABASE shop; CREATE ROLE meesh_reader LOGIN PASSWORD 'demo'")
-        postgres.psql(TABLES, database="shop")
-        with serving({"pg": postgres_catalog(postgres, "shop")}) as meesh, connect(meesh.uri) as connection:
-            yield postgres, connection
-    finally:
-        postgres.destroy()
+    with pushdown.served("joins", TABLES) as both:
+        yield both
 
 
 @pytest.mark.parametrize("question, reason", QUESTIONS)
 def test_rows_are_the_same_wherever_a_join_is_computed(served, question, reason):
     postgres, connection = served
     ours = question.format(people="pg.public.people", orders="pg.public.orders", collate="")
-    with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN {ours}")
-        plan = "\n".join(line for line, in cursor.fetchall())
-        assert plan.count("Sent to pg") == (2 if reason else 1), plan
-        assert (reason or "Sent to pg") in plan, plan
-        answers = []
-        for pushdown in ("true", "false"):
-            cursor.execute(f"SET SESSION pushdown_enabled = {pushdown}")
-            cursor.execute(ours)
-            answers.append(sorted(str([None if value is None else int(value) for value in row]) for row in cursor.fetchall()))
-        cursor.execute("SET SESSION pushdown_enabled = true")
-    lines = postgres.psql(question.format(people="people", orders="orders", collate=' COLLATE "C"'), database="shop").splitlines()
-    expected = sorted(str([int(value) if value else None for value in line.split("|")]) for line in lines)
-    assert answers[0] == expected
-    assert answers[1] == expected
+    plan = pushdown.explained(connection, ours)
+    assert plan.count("Sent to pg") == (2 if reason else 1), plan
+    assert (reason or "Sent to pg") in plan, plan
+    theirs = question.format(people="people", orders="orders", collate=' COLLATE "C"')
+    expected = pushdown.answer_of_psql(postgres, theirs)
+    with_pushdown, without = pushdown.answers(connection, ours)
+    assert with_pushdown == expected
+    assert without == expected
