@@ -3,7 +3,7 @@
 //! ```text
 //! analyzer   moments, one_row -> DataFusion's -> membership
 //! optimizer  zeros -> DataFusion's, filters before each push_down_filter, keys around what finds a join's
-//! physical   DataFusion's, filters and constants around those that they mend
+//! physical   DataFusion's, filters, limits and constants around those that they mend
 //! ```
 //!
 //! `tests/slt/planner.slt`, `correlated.slt` and `membership.slt` have a statement for each.
@@ -11,6 +11,7 @@
 mod constants;
 mod filters;
 mod keys;
+mod limits;
 mod membership;
 mod moments;
 mod one_row;
@@ -26,6 +27,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use constants::{PlainStatistics, SideConstants};
 use filters::{FiltersByName, ImpossibleFilters, LiteralsLast, WholeFilters};
 use keys::KeysAsConditions;
+use limits::LimitsBelowWindows;
 use membership::Membership;
 use moments::DatesAmongTimestamps;
 use one_row::OneRowSubqueries;
@@ -61,6 +63,7 @@ pub(crate) fn physical_rules() -> Vec<PhysicalRule> {
         match rule.name() {
             name if name.starts_with("FilterPushdown") => Arc::new(FiltersByName { rule }),
             "ProjectionPushdown" => Arc::new(WholeFilters(rule)),
+            "LimitAggregation" => Arc::new(LimitsBelowWindows(rule)),
             "aggregate_statistics" => Arc::new(PlainStatistics(rule)),
             _ => rule,
         }
