@@ -36,9 +36,8 @@ impl OptimizerRule for KeysAsConditions {
         if join.null_aware || !join.on.iter().any(becomes_condition) {
             return Ok(Transformed::no(LogicalPlan::Join(join)));
         }
-        let (conditions, on) = std::mem::take(&mut join.on).into_iter().partition(becomes_condition);
+        let (conditions, on): (Vec<_>, Vec<_>) = std::mem::take(&mut join.on).into_iter().partition(becomes_condition);
         let operator = if nulls_match { Operator::IsNotDistinctFrom } else { Operator::Eq };
-        let conditions: Vec<(Expr, Expr)> = conditions;
         let conditions = conditions.into_iter().map(|(left, right)| binary_expr(left, operator, right));
         let filter = conjunction(conditions.chain(join.filter.take()));
         let null_equality = NullEquality::NullEqualsNothing;
