@@ -7,12 +7,14 @@
 
 mod column;
 mod fault;
+mod field;
 mod list;
 mod numeric;
 mod record;
 mod temporal;
 mod text;
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch, RecordBatchOptions};
@@ -20,9 +22,10 @@ use arrow::datatypes::SchemaRef;
 use meesh_base::{Error, Result};
 
 use crate::types::Decoder;
-use crate::wire::{RowOutcome, RowSink};
+use crate::wire::{RowOutcome, RowSink, Tuple};
 use column::Builder;
 use fault::Fault;
+use field::split_field;
 
 /// Rows to make room for at first: most results are small.
 const FIRST_ROWS: usize = 1024;
@@ -95,11 +98,14 @@ impl BatchDecoder {
         Ok(batch)
     }
 
+    /// The error for what is wrong with the first of `fields`, if not with the row.
     #[cold]
-    fn error(&self, fault: Fault, column: usize, row: usize, value: &[u8]) -> Error {
+    fn error(&self, fault: Fault, column: usize, row: usize, fields: &[u8]) -> Error {
         let name = self.schema.fields().get(column).map_or("?", |field| field.name());
-        let shown = match self.builders.get(column) {
-            Some(Builder::Decimal128(..) | Builder::Decimal256(..)) => numeric::text(value),
+        let shown = match (self.builders.get(column), split_field(fields)) {
+            (Some(Builder::Decimal128(..) | Builder::Decimal256(..)), Ok((Some(value), _))) => {
+                numeric::text(value.bytes())
+            }
             _ => None,
         };
         fault.error(&self.place, name, self.rows_before + row as u64 + 1, shown.as_deref())
@@ -108,47 +114,31 @@ impl BatchDecoder {
 
 impl RowSink for BatchDecoder {
     #[inline]
-    fn row(&mut self, fields: &[u8]) -> Result<RowOutcome> {
-        let Some((count, mut rest)) = fields.split_first_chunk::<2>() else {
+    fn row(&mut self, tuple: Tuple<'_>) -> Result<RowOutcome> {
+        let columns = self.builders.len();
+        // What lies behind the tuple is taken for fields only if it is broken, and is found out at its end.
+        let Some((count, mut fields)) = tuple.with_rest().split_first_chunk::<2>() else {
             return Err(self.error(Fault::Truncated, 0, self.rows, &[]));
         };
-        if usize::from(u16::from_be_bytes(*count)) != self.builders.len() {
+        if usize::from(u16::from_be_bytes(*count)) != columns {
             return Err(self.error(Fault::FieldCount, 0, self.rows, &[]));
         }
         for (index, builder) in self.builders.iter_mut().enumerate() {
-            let Some((value, tail)) = split_field(rest) else {
-                return Err(self.error(Fault::Truncated, index, self.rows, &[]));
-            };
-            rest = tail;
-            let Some(value) = value else {
-                builder.null();
-                continue;
-            };
-            if let Err(fault) = builder.append(value) {
-                return Err(self.error(fault, index, self.rows, value));
+            match builder.take(fields) {
+                Ok(rest) => fields = rest,
+                Err(fault) => return Err(self.error(fault, index, self.rows, fields)),
             }
         }
-        if !rest.is_empty() {
-            return Err(self.error(Fault::FieldCount, 0, self.rows, &[]));
+        match (tuple.with_rest().len() - fields.len()).cmp(&tuple.len()) {
+            Ordering::Equal => {}
+            Ordering::Less => return Err(self.error(Fault::FieldCount, 0, self.rows, &[])),
+            Ordering::Greater => return Err(self.error(Fault::Truncated, columns.saturating_sub(1), self.rows, &[])),
         }
         self.rows += 1;
-        self.bytes += fields.len();
+        self.bytes += tuple.len();
         let full = self.rows >= self.batch_rows || self.bytes >= BATCH_BYTES;
         Ok(if full { RowOutcome::Full } else { RowOutcome::Continue })
     }
-}
-
-/// The next field, `None` for NULL, and what follows it; `None` if the row ends inside it.
-#[inline(always)]
-fn split_field(rest: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
-    let (length, tail) = rest.split_first_chunk::<4>()?;
-    let length = i32::from_be_bytes(*length);
-    if length == -1 {
-        return Some((None, tail));
-    }
-    // Any other negative length becomes one that no row has.
-    let (value, tail) = tail.split_at_checked(length as usize)?;
-    Some((Some(value), tail))
 }
 
 #[cfg(test)]

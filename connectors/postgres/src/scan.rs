@@ -19,7 +19,7 @@ use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Fields, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::Statistics;
 use futures::StreamExt;
@@ -43,7 +43,11 @@ const BATCHES_AHEAD: usize = 2;
 
 /// One fragment, printed. Clones are the same scan.
 #[derive(Clone)]
-pub(crate) struct PgScan(Arc<Planned>);
+pub(crate) struct PgScan {
+    planned: Arc<Planned>,
+    /// The columns that it makes: the planned ones, with texts in one form or the other.
+    schema: SchemaRef,
+}
 
 /// What a scan was planned to be.
 pub(crate) struct Planned {
@@ -66,7 +70,8 @@ pub(crate) struct Planned {
 impl PgScan {
     /// A scan that has not begun.
     pub(crate) fn new(planned: Planned) -> Self {
-        Self(Arc::new(planned))
+        let schema = Arc::clone(&planned.schema);
+        Self { planned: Arc::new(planned), schema }
     }
 }
 
@@ -74,7 +79,7 @@ impl std::ops::Deref for PgScan {
     type Target = Planned;
 
     fn deref(&self) -> &Planned {
-        &self.0
+        &self.planned
     }
 }
 
@@ -111,7 +116,12 @@ impl SourceScan for PgScan {
     }
 
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.0.schema)
+        Arc::clone(&self.schema)
+    }
+
+    fn with_plain_texts(&self) -> Option<Arc<dyn SourceScan>> {
+        let schema = plain_texts(&self.schema)?;
+        Some(Arc::new(Self { planned: Arc::clone(&self.planned), schema: Arc::new(schema) }))
     }
 
     fn partitions(&self) -> usize {
@@ -119,7 +129,7 @@ impl SourceScan for PgScan {
     }
 
     fn statistics(&self) -> Statistics {
-        self.0.statistics.clone()
+        self.statistics.clone()
     }
 
     fn open(&self, request: ScanRequest) -> Vec<BoxStream<'static, Result<RecordBatch>>> {
@@ -198,6 +208,18 @@ impl Reading {
         let Some(pages) = pages else { return Ok(whole(select)) };
         Ok(Access { select, streams: scan.streams, pieces: Pieces::pages(pages, scan.streams) })
     }
+}
+
+/// The columns with texts as plain arrays; `None` if no text is a view.
+fn plain_texts(schema: &Schema) -> Option<Schema> {
+    let is_view = |field: &FieldRef| *field.data_type() == DataType::Utf8View;
+    schema.fields().iter().any(is_view).then(|| {
+        let plain = |field: &FieldRef| match is_view(field) {
+            true => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)),
+            false => Arc::clone(field),
+        };
+        Schema::new_with_metadata(schema.fields().iter().map(plain).collect::<Fields>(), schema.metadata().clone())
+    })
 }
 
 /// What was printed once is printed again with a condition more.

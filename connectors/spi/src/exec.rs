@@ -99,6 +99,16 @@ impl SourceScanExec {
         self
     }
 
+    /// The same leaf with texts as plain arrays; `None` if its scan has no such form.
+    pub fn with_plain_texts(&self) -> Option<Self> {
+        let plain = Self::new(self.scan.with_plain_texts()?);
+        Some(Self {
+            awaited: Arc::clone(&self.awaited),
+            takes_filters: self.takes_filters,
+            ..plain.with_kept(self.kept.clone())
+        })
+    }
+
     /// Why the source did not take what stands above this leaf: `lower(x): collation`.
     pub fn kept(&self) -> &[String] {
         &self.kept

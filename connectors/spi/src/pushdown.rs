@@ -79,6 +79,12 @@ pub trait SourceScan: Debug + Send + Sync {
     /// The columns of the rows, exactly as the fragment's plan declares them.
     fn schema(&self) -> SchemaRef;
 
+    /// The same scan with its texts as plain arrays (Utf8) instead of views: cheaper to make, for rows that
+    /// nothing looks into before they leave. `None` if it makes views as cheaply.
+    fn with_plain_texts(&self) -> Option<Arc<dyn SourceScan>> {
+        None
+    }
+
     /// How many streams may be opened. Their union is the result; no order holds between or within
     /// them unless the remote text says so.
     fn partitions(&self) -> usize {

@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use crate::catalog::{CatalogView, default_catalog, default_schema};
 use crate::cooperate::CooperativeJoins;
 use crate::exact::{analyzer_rules, physical_rules};
-use crate::federate::{FederatedPlanner, JoinKeys, PushdownSwitch, whole};
+use crate::federate::{FederatedPlanner, JoinKeys, PushdownSwitch, pass_plain_texts, whole};
 use crate::limits::QueryMemoryPool;
 use crate::parameters::Parameters;
 use crate::planning::{PlanningThreads, timed_rules};
@@ -208,7 +208,7 @@ impl Planner {
             .with_optimizer_rules(timed_rules())
             .build();
         let logical = Arc::clone(&planned.logical);
-        let work = async move { state.create_physical_plan(&logical).await.map_err(plan_error) };
+        let work = async move { physical_plan(&state, &logical).await };
         *planned.physical.lock() = self.threads.run(work).await?;
         Ok(())
     }
@@ -233,9 +233,13 @@ async fn plan(state: SessionState, query: Query, parameters: Parameters) -> Resu
     let labels = query.labels.clone();
     let logical = with_values(&state, query, parameters).await?;
     let schema = labelled(logical.schema().as_arrow(), &labels);
-    let physical = state.create_physical_plan(&logical).await.map_err(plan_error)?;
-    let physical = Arc::new(Mutex::new(physical));
+    let physical = Arc::new(Mutex::new(physical_plan(&state, &logical).await?));
     Ok(PlannedQuery { logical: Arc::new(logical), physical, schema, state: Arc::new(state) })
+}
+
+async fn physical_plan(state: &SessionState, logical: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+    let physical = state.create_physical_plan(logical).await.map_err(plan_error)?;
+    pass_plain_texts(physical).map_err(plan_error)
 }
 
 async fn plan_rows(

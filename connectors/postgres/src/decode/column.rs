@@ -14,6 +14,7 @@ use arrow::datatypes::{
 };
 
 use super::fault::Fault;
+use super::field::{Value, split_field, split_fixed};
 use super::list::ListBuilder;
 use super::numeric::{self, Target};
 use super::record::RecordBuilder;
@@ -67,9 +68,39 @@ impl<T: ArrowPrimitiveType> Fixed<T> {
         Self { values: Vec::with_capacity(capacity), nulls: Nulls::default(), data_type: data_type.clone() }
     }
 
+    /// Takes the first field, whose value has `WIDTH` bytes.
     #[inline(always)]
-    fn push(&mut self, value: T::Native) {
-        self.values.push(value);
+    fn take_fixed<'a, const WIDTH: usize>(
+        &mut self,
+        fields: &'a [u8],
+        decode: impl Fn([u8; WIDTH]) -> Result<T::Native, Fault>,
+    ) -> Result<&'a [u8], Fault> {
+        let Some((value, rest)) = split_fixed(fields) else { return self.take_null(fields) };
+        self.values.push(decode(*value)?);
+        Ok(rest)
+    }
+
+    /// Takes the first field, which is NULL or of another length than it should be.
+    #[inline(never)]
+    fn take_null<'a>(&mut self, fields: &'a [u8]) -> Result<&'a [u8], Fault> {
+        let (None, rest) = split_field(fields)? else { return Err(Fault::Length) };
+        self.null();
+        Ok(rest)
+    }
+
+    /// Takes the first field.
+    #[inline(always)]
+    fn take<'a>(
+        &mut self,
+        fields: &'a [u8],
+        decode: impl Fn(Value<'a>) -> Result<T::Native, Fault>,
+    ) -> Result<&'a [u8], Fault> {
+        let (value, rest) = split_field(fields)?;
+        match value {
+            Some(value) => self.values.push(decode(value)?),
+            None => self.null(),
+        }
+        Ok(rest)
     }
 
     fn null(&mut self) {
@@ -105,11 +136,6 @@ pub(super) enum Builder {
     List(Box<ListBuilder>),
     Vector(Vec<f32>, Nulls, usize, FieldRef),
     Record(Box<RecordBuilder>),
-}
-
-#[inline(always)]
-fn exact<const N: usize>(value: &[u8]) -> Result<[u8; N], Fault> {
-    value.try_into().map_err(|_| Fault::Length)
 }
 
 /// PostgreSQL takes all NaN for equal and greater than any number; Arrow compares their bits, and one
@@ -161,35 +187,45 @@ impl Builder {
         })
     }
 
-    /// Appends a value that is not NULL.
+    /// Takes the first of `fields` in; says what follows it.
     #[inline(always)]
-    pub(super) fn append(&mut self, value: &[u8]) -> Result<(), Fault> {
+    pub(super) fn take<'a>(&mut self, fields: &'a [u8]) -> Result<&'a [u8], Fault> {
         match self {
-            Self::Int64(values) => values.push(i64::from_be_bytes(exact(value)?)),
-            Self::Int32(values) => values.push(i32::from_be_bytes(exact(value)?)),
-            Self::Int16(values) => values.push(i16::from_be_bytes(exact(value)?)),
-            Self::UInt32(values) => values.push(u32::from_be_bytes(exact(value)?)),
-            Self::Float64(values) => values.push(one_nan64(f64::from_be_bytes(exact(value)?))),
-            Self::Float32(values) => values.push(one_nan32(f32::from_be_bytes(exact(value)?))),
-            Self::Date(values) => values.push(temporal::date(i32::from_be_bytes(exact(value)?))?),
-            Self::Time(values) => values.push(temporal::time(i64::from_be_bytes(exact(value)?))?),
-            Self::Timestamp(values) => values.push(temporal::timestamp(i64::from_be_bytes(exact(value)?))?),
-            Self::Decimal128(values, target) => values.push(numeric::decimal128(value, target)?),
-            Self::Text(values) => values.append(value)?,
+            Self::Int64(values) => values.take_fixed(fields, |value| Ok(i64::from_be_bytes(value))),
+            Self::Int32(values) => values.take_fixed(fields, |value| Ok(i32::from_be_bytes(value))),
+            Self::Int16(values) => values.take_fixed(fields, |value| Ok(i16::from_be_bytes(value))),
+            Self::UInt32(values) => values.take_fixed(fields, |value| Ok(u32::from_be_bytes(value))),
+            Self::Float64(values) => values.take_fixed(fields, |value| Ok(one_nan64(f64::from_be_bytes(value)))),
+            Self::Float32(values) => values.take_fixed(fields, |value| Ok(one_nan32(f32::from_be_bytes(value)))),
+            Self::Date(values) => values.take_fixed(fields, |value| temporal::date(i32::from_be_bytes(value))),
+            Self::Time(values) => values.take_fixed(fields, |value| temporal::time(i64::from_be_bytes(value))),
+            Self::Timestamp(values) => {
+                values.take_fixed(fields, |value| temporal::timestamp(i64::from_be_bytes(value)))
+            }
+            Self::Decimal128(values, target) => values.take(fields, |value| numeric::decimal128(value, target)),
+            Self::Text(values) => values.take(fields),
+            rare => rare.take_rare(fields),
+        }
+    }
+
+    #[inline(never)]
+    fn take_rare<'a>(&mut self, fields: &'a [u8]) -> Result<&'a [u8], Fault> {
+        let (value, rest) = split_field(fields)?;
+        match value {
+            Some(value) => self.append(value.bytes())?,
+            None => self.null(),
+        }
+        Ok(rest)
+    }
+
+    fn append(&mut self, value: &[u8]) -> Result<(), Fault> {
+        match self {
             Self::Bool(values, _) => match value {
                 [byte] => values.push(*byte != 0),
                 _ => return Err(Fault::Length),
             },
-            rare => return rare.append_rare(value),
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn append_rare(&mut self, value: &[u8]) -> Result<(), Fault> {
-        match self {
-            Self::Interval(values) => values.push(temporal::interval(value)?),
-            Self::Decimal256(values, target) => values.push(numeric::decimal256(value, target)?),
+            Self::Interval(values) => values.values.push(temporal::interval(value)?),
+            Self::Decimal256(values, target) => values.values.push(numeric::decimal256(value, target)?),
             Self::Point(xs, ys, _) => {
                 let [x, y] = value.as_chunks::<8>().0 else { return Err(Fault::Length) };
                 xs.push(f64::from_be_bytes(*x));
@@ -198,7 +234,7 @@ impl Builder {
             Self::List(values) => values.append(value)?,
             Self::Record(values) => values.append(value)?,
             Self::Vector(values, _, length, _) => append_vector(values, *length, value)?,
-            // Every other kind was taken care of by the caller.
+            // Every other kind takes its fields itself.
             _ => return Err(Fault::Corrupt),
         }
         Ok(())

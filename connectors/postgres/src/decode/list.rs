@@ -99,17 +99,7 @@ impl ListBuilder {
 
     fn append_elements(&mut self, total: usize, mut rest: &[u8]) -> Result<(), Fault> {
         for _ in 0..total {
-            let (length, tail) = rest.split_first_chunk::<4>().ok_or(Fault::Truncated)?;
-            rest = tail;
-            let length = i32::from_be_bytes(*length);
-            if length == -1 {
-                self.elements.null();
-                continue;
-            }
-            let length = usize::try_from(length).map_err(|_| Fault::Corrupt)?;
-            let (element, tail) = rest.split_at_checked(length).ok_or(Fault::Truncated)?;
-            self.elements.append(element)?;
-            rest = tail;
+            rest = self.elements.take(rest)?;
         }
         if rest.is_empty() { Ok(()) } else { Err(Fault::Length) }
     }

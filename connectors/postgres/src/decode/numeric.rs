@@ -6,6 +6,7 @@
 use arrow::datatypes::i256;
 
 use super::fault::Fault;
+use super::field::Value;
 use crate::config::Rounding;
 
 const NEGATIVE: u16 = 0x4000;
@@ -100,7 +101,8 @@ impl<'a> Parts<'a> {
 
 /// A value as the unscaled integer of an Arrow decimal.
 #[inline]
-pub(super) fn decimal128(bytes: &[u8], target: &Target<i128>) -> Result<i128, Fault> {
+pub(super) fn decimal128(value: Value<'_>, target: &Target<i128>) -> Result<i128, Fault> {
+    let bytes = value.bytes();
     let parts = Parts::of(bytes)?;
     let count = parts.digits.len() / 2;
     // Four digits to base 10000 fit a machine word: nearly every value of nearly every column.
@@ -266,7 +268,7 @@ mod tests {
 
     fn decode(text: &str, precision: u8, scale: i8, rounding: Rounding) -> Result<i128, Fault> {
         let bytes = send(text);
-        let narrow = decimal128(&bytes, &Target::new(precision, scale, rounding).unwrap());
+        let narrow = decimal128(Value::from(&bytes[..]), &Target::new(precision, scale, rounding).unwrap());
         let wide = decimal256(&bytes, &Target::new(precision, scale, rounding).unwrap());
         assert_eq!(narrow.map(i256::from_i128), wide, "{text}");
         narrow
@@ -333,7 +335,7 @@ mod tests {
             (vec![0, 1, 0x7f, 0xff, 0, 0, 0, 0, 0, 1], Fault::TooLarge),
             (vec![0, 1, 0x80, 0, 0, 0, 0, 0, 0, 1], Fault::Inexact),
         ] {
-            assert_eq!(decimal128(&bytes, &target), Err(fault), "{bytes:?}");
+            assert_eq!(decimal128(Value::from(&bytes[..]), &target), Err(fault), "{bytes:?}");
         }
     }
 

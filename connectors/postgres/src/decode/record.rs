@@ -42,20 +42,11 @@ impl RecordBuilder {
             return Err(Fault::ElementType);
         }
         for (oid, builder) in &mut self.attributes {
-            let (&[o0, o1, o2, o3, l0, l1, l2, l3], tail) = rest.split_first_chunk::<8>().ok_or(Fault::Truncated)?;
-            if u32::from_be_bytes([o0, o1, o2, o3]) != *oid {
+            let (named, field) = rest.split_first_chunk::<4>().ok_or(Fault::Truncated)?;
+            if u32::from_be_bytes(*named) != *oid {
                 return Err(Fault::ElementType);
             }
-            rest = tail;
-            let length = i32::from_be_bytes([l0, l1, l2, l3]);
-            if length == -1 {
-                builder.null();
-                continue;
-            }
-            let length = usize::try_from(length).map_err(|_| Fault::Corrupt)?;
-            let (attribute, tail) = rest.split_at_checked(length).ok_or(Fault::Truncated)?;
-            builder.append(attribute)?;
-            rest = tail;
+            rest = builder.take(field)?;
         }
         self.length += 1;
         if rest.is_empty() { Ok(()) } else { Err(Fault::Length) }

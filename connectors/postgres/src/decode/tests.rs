@@ -19,6 +19,13 @@ fn tuple(fields: &[Option<&[u8]>]) -> Vec<u8> {
     out
 }
 
+impl BatchDecoder {
+    /// Takes one tuple, with nothing behind it.
+    pub(crate) fn tuple(&mut self, tuple: &[u8]) -> Result<RowOutcome> {
+        self.row(Tuple::first(tuple, tuple.len()).unwrap())
+    }
+}
+
 fn decoder(columns: &[(&str, DataType, Decoder)], batch_rows: usize) -> BatchDecoder {
     let fields: Vec<Field> = columns.iter().map(|(name, kind, _)| Field::new(*name, kind.clone(), true)).collect();
     let decoders: Vec<Decoder> = columns.iter().map(|(.., decoder)| decoder.clone()).collect();
@@ -50,8 +57,8 @@ fn rows_become_a_batch() {
     let uuid: Vec<u8> = (0..16).collect();
     let long = "a text that is too long for a view";
     let row = tuple(&[Some(&7i64.to_be_bytes()), Some(long.as_bytes()), Some(b"ab  "), Some(&uuid)]);
-    assert_eq!(decoder.row(&row).unwrap(), RowOutcome::Continue);
-    assert_eq!(decoder.row(&tuple(&[None, None, None, None])).unwrap(), RowOutcome::Full);
+    assert_eq!(decoder.tuple(&row).unwrap(), RowOutcome::Continue);
+    assert_eq!(decoder.tuple(&tuple(&[None, None, None, None])).unwrap(), RowOutcome::Full);
     let batch = decoder.finish().unwrap();
     assert_eq!(batch.num_rows(), 2);
     assert_eq!(batch.column(0).as_primitive::<Int64Type>().value(0), 7);
@@ -67,7 +74,7 @@ fn rows_become_a_batch() {
 fn rows_without_fields_are_counted() {
     let mut decoder = decoder(&[], 10);
     for _ in 0..3 {
-        assert_eq!(decoder.row(&[0, 0]).unwrap(), RowOutcome::Continue);
+        assert_eq!(decoder.tuple(&[0, 0]).unwrap(), RowOutcome::Continue);
     }
     assert_eq!(decoder.finish().unwrap().num_rows(), 3);
 }
@@ -76,7 +83,7 @@ fn rows_without_fields_are_counted() {
 fn a_batch_ends_at_its_bytes() {
     let mut decoder = decoder(&[("t", DataType::Utf8View, text(TextForm::Plain))], 1 << 20);
     let row = tuple(&[Some(&vec![b'x'; 1 << 20])]);
-    let outcomes: Vec<RowOutcome> = (0..4).map(|_| decoder.row(&row).unwrap()).collect();
+    let outcomes: Vec<RowOutcome> = (0..4).map(|_| decoder.tuple(&row).unwrap()).collect();
     assert_eq!(outcomes[2..], [RowOutcome::Continue, RowOutcome::Full]);
 }
 
@@ -96,7 +103,7 @@ fn broken_rows_are_errors() {
         (&tuple(&[Some(b"12345")]), "length of its type"),
         (&[&good[..], &[0]].concat(), "number of fields"),
     ] {
-        let error = decoder(&[("n", DataType::Int32, Decoder::Int32)], 8).row(row).unwrap_err();
+        let error = decoder(&[("n", DataType::Int32, Decoder::Int32)], 8).tuple(row).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::SourceData);
         assert!(error.to_string().contains(words) && error.to_string().contains("\"n\""), "{row:?}: {error}");
     }
@@ -106,7 +113,7 @@ fn broken_rows_are_errors() {
 fn text_that_is_no_utf8_is_found() {
     let mut decoder = decoder(&[("t", DataType::Utf8View, text(TextForm::Plain))], 8);
     for value in [&b"fine"[..], b"fine too", b"\xff\xfe"] {
-        decoder.row(&tuple(&[Some(value)])).unwrap();
+        decoder.tuple(&tuple(&[Some(value)])).unwrap();
     }
     let error = decoder.finish().unwrap_err().to_string();
     assert!(error.contains("not valid UTF-8") && error.contains("row 3"), "{error}");
@@ -116,8 +123,8 @@ fn text_that_is_no_utf8_is_found() {
 fn a_character_cut_between_two_values_is_found() {
     let mut decoder = decoder(&[("t", DataType::Utf8View, text(TextForm::Plain))], 8);
     // Together they are an "é".
-    decoder.row(&tuple(&[Some(b"\xc3")])).unwrap();
-    decoder.row(&tuple(&[Some(b"\xa9")])).unwrap();
+    decoder.tuple(&tuple(&[Some(b"\xc3")])).unwrap();
+    decoder.tuple(&tuple(&[Some(b"\xa9")])).unwrap();
     let error = decoder.finish().unwrap_err().to_string();
     assert!(error.contains("row 1"), "{error}");
 }
@@ -126,8 +133,8 @@ fn a_character_cut_between_two_values_is_found() {
 fn a_null_where_none_may_be_is_found() {
     let schema = Schema::new(vec![Field::new("n", DataType::Int32, false)]);
     let mut decoder = BatchDecoder::new("c".into(), Arc::new(schema), &[Decoder::Int32], 8).unwrap();
-    decoder.row(&tuple(&[Some(&[0; 4])])).unwrap();
-    decoder.row(&tuple(&[None])).unwrap();
+    decoder.tuple(&tuple(&[Some(&[0; 4])])).unwrap();
+    decoder.tuple(&tuple(&[None])).unwrap();
     let error = decoder.finish().unwrap_err().to_string();
     assert!(error.contains("is NULL") && error.contains("row 2"), "{error}");
 }
@@ -142,9 +149,9 @@ fn arrays_become_lists() {
     let int = |value: i32| value.to_be_bytes();
     let mut flat = list(1);
     for value in [array(&[2], 23, &[Some(&int(5)), None]), array(&[], 23, &[])] {
-        flat.row(&tuple(&[Some(&value)])).unwrap();
+        flat.tuple(&tuple(&[Some(&value)])).unwrap();
     }
-    flat.row(&tuple(&[None])).unwrap();
+    flat.tuple(&tuple(&[None])).unwrap();
     let batch = flat.finish().unwrap();
     let lists = batch.column(0).as_list::<i32>();
     assert_eq!(lists.value(0).as_primitive::<Int32Type>().iter().collect::<Vec<_>>(), [Some(5), None]);
@@ -152,7 +159,7 @@ fn arrays_become_lists() {
 
     let mut nested = list(2);
     let square = array(&[2, 2], 23, &[Some(&int(1)), Some(&int(2)), Some(&int(3)), Some(&int(4))]);
-    nested.row(&tuple(&[Some(&square)])).unwrap();
+    nested.tuple(&tuple(&[Some(&square)])).unwrap();
     let batch = nested.finish().unwrap();
     let rows = batch.column(0).as_list::<i32>().value(0);
     assert_eq!(rows.as_list::<i32>().value(1).as_primitive::<Int32Type>().values(), &[3, 4]);
@@ -165,7 +172,7 @@ fn arrays_become_lists() {
         (array(&[2], 23, &[Some(&int(1))]), "row ends"),
         (vec![1, 2], "length"),
     ] {
-        let error = list(1).row(&tuple(&[Some(&value)])).unwrap_err().to_string();
+        let error = list(1).tuple(&tuple(&[Some(&value)])).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     }
 }
@@ -179,11 +186,11 @@ fn vectors_have_their_length() {
         array(&[numbers.len() as u32], 700, &bytes.iter().map(|b| Some(&b[..])).collect::<Vec<_>>())
     };
     let mut decoder = one();
-    decoder.row(&tuple(&[None])).unwrap();
-    decoder.row(&tuple(&[Some(&value(&[1.5, -2.0]))])).unwrap();
+    decoder.tuple(&tuple(&[None])).unwrap();
+    decoder.tuple(&tuple(&[Some(&value(&[1.5, -2.0]))])).unwrap();
     let batch = decoder.finish().unwrap();
     assert!(batch.column(0).is_null(0) && batch.column(0).is_valid(1));
-    assert!(one().row(&tuple(&[Some(&value(&[1.0]))])).unwrap_err().to_string().contains("dimensions"));
+    assert!(one().tuple(&tuple(&[Some(&value(&[1.0]))])).unwrap_err().to_string().contains("dimensions"));
 }
 
 #[test]
@@ -209,7 +216,7 @@ fn garbage_never_panics() {
         }
         let mut row = tuple(&values.iter().map(|value| Some(&value[..])).collect::<Vec<_>>());
         row.truncate(row.len() - usize::from(byte() % 3));
-        if decoder.row(&row).is_ok() {
+        if decoder.tuple(&row).is_ok() {
             drop(decoder.finish());
         }
     }

@@ -11,6 +11,7 @@ use arrow::datatypes::DataType;
 
 use super::column::{Nulls, fitted};
 use super::fault::Fault;
+use super::field::split_field;
 use crate::types::TextForm;
 
 /// Views hold values up to this length themselves (Arrow's columnar format, "Variable-size Binary View Layout").
@@ -52,27 +53,36 @@ impl TextBuilder {
         Self { form, data_type: data_type.clone(), offsets, data, nulls: Nulls::default(), longest: 0 }
     }
 
+    /// Takes the first of `fields` in; says what follows it.
     #[inline(always)]
-    pub(super) fn append(&mut self, value: &[u8]) -> Result<(), Fault> {
-        let value = match self.form {
-            Some(TextForm::Plain) | None => value,
-            Some(TextForm::Padded) => trim_blanks(value),
-            Some(TextForm::Versioned) => match value.split_first() {
-                Some((&JSONB_VERSION, text)) => text,
-                _ => return Err(Fault::Corrupt),
-            },
-            Some(TextForm::Uuid) => return self.append_uuid(value),
+    pub(super) fn take<'a>(&mut self, fields: &'a [u8]) -> Result<&'a [u8], Fault> {
+        let (value, rest) = split_field(fields)?;
+        let Some(value) = value else {
+            self.null();
+            return Ok(rest);
         };
-        self.longest = self.longest.max(value.len());
-        match sixteen(value) {
-            // Most values are short, and copying a fixed number of bytes takes no call.
-            Some(bytes) => {
-                let end = self.data.len() + value.len();
-                self.data.extend_from_slice(&bytes);
-                self.data.truncate(end);
-            }
-            None => self.data.extend_from_slice(value),
+        let length = match self.form {
+            Some(TextForm::Plain) | None => value.len(),
+            Some(TextForm::Padded) => trimmed(value.bytes()),
+            Some(TextForm::Versioned) => return self.append_versioned(value.bytes()).map(|()| rest),
+            Some(TextForm::Uuid) => return self.append_uuid(value.bytes()).map(|()| rest),
+        };
+        self.longest = self.longest.max(length);
+        let end = self.data.len() + length;
+        match (value.window::<16>(), value.window::<64>()) {
+            (Some(window), _) if length <= 16 => self.data.extend_from_slice(window),
+            (_, Some(window)) if length <= 64 => self.data.extend_from_slice(window),
+            _ => self.data.extend_from_slice(value.bytes()),
         }
+        self.data.truncate(end);
+        self.end_value()?;
+        Ok(rest)
+    }
+
+    fn append_versioned(&mut self, value: &[u8]) -> Result<(), Fault> {
+        let Some((&JSONB_VERSION, text)) = value.split_first() else { return Err(Fault::Corrupt) };
+        self.longest = self.longest.max(text.len());
+        self.data.extend_from_slice(text);
         self.end_value()
     }
 
@@ -145,49 +155,21 @@ impl TextBuilder {
     }
 }
 
-/// `value` and anything behind it, if it has at most 16 bytes.
+/// The length of `value` without the blanks at its end.
 #[inline(always)]
-fn sixteen(value: &[u8]) -> Option<[u8; 16]> {
-    let length = value.len();
-    // The ends overlap in the middle, where both have the same bytes.
-    let joined = |first: u64, last: u64, width: usize| {
-        (u128::from(first) | (u128::from(last) << (8 * (length - width)))).to_le_bytes()
-    };
-    match length {
-        0..4 => {
-            let mut bytes = [0; 16];
-            for (to, from) in bytes.iter_mut().zip(value) {
-                *to = *from;
-            }
-            Some(bytes)
-        }
-        4..8 => {
-            let (first, last) = (value.first_chunk::<4>()?, value.last_chunk::<4>()?);
-            Some(joined(u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into(), 4))
-        }
-        8..=16 => {
-            let (first, last) = (value.first_chunk::<8>()?, value.last_chunk::<8>()?);
-            Some(joined(u64::from_le_bytes(*first), u64::from_le_bytes(*last), 8))
-        }
-        _ => None,
+fn trimmed(value: &[u8]) -> usize {
+    let (words, rest) = value.as_chunks::<8>();
+    let mut length = 0;
+    // Forward, because the number of blanks differs from value to value and that of words does not.
+    for (index, word) in words.iter().enumerate() {
+        let others = u64::from_le_bytes(*word) ^ u64::from_le_bytes([b' '; 8]);
+        let end = 8 * (index + 1) - others.leading_zeros() as usize / 8;
+        length = if others == 0 { length } else { end };
     }
-}
-
-/// Eight blanks at a time: `char(n)` may be mostly blanks.
-#[inline(always)]
-fn trim_blanks(mut value: &[u8]) -> &[u8] {
-    while let Some((head, last)) = value.split_last_chunk::<8>() {
-        let others = u64::from_le_bytes(*last) ^ u64::from_le_bytes([b' '; 8]);
-        if others != 0 {
-            let blanks = others.leading_zeros() as usize / 8;
-            return &value[..value.len() - blanks];
-        }
-        value = head;
+    for (index, byte) in rest.iter().enumerate() {
+        length = if *byte == b' ' { length } else { 8 * words.len() + index + 1 };
     }
-    while let [head @ .., b' '] = value {
-        value = head;
-    }
-    value
+    length
 }
 
 #[cold]
@@ -204,20 +186,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_values_are_copied_whole() {
-        let text: Vec<u8> = (1..=17).collect();
-        for length in 0..=16 {
-            assert_eq!(sixteen(&text[..length]).unwrap()[..length], text[..length]);
-        }
-        assert_eq!(sixteen(&text), None);
-    }
-
-    #[test]
     fn only_the_blanks_at_the_end_are_cut() {
         for blanks in 0..20 {
             for word in ["", "a", " a", "a b", "1234567", "12345678", "a       b", "x\t", "x\u{a0}"] {
                 let padded = format!("{word}{}", " ".repeat(blanks));
-                assert_eq!(trim_blanks(padded.as_bytes()), word.as_bytes(), "{padded:?}");
+                assert_eq!(trimmed(padded.as_bytes()), word.len(), "{padded:?}");
             }
         }
     }

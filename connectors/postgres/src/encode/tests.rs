@@ -9,7 +9,6 @@ use arrow::datatypes::{DataType, Field, Int32Type, Schema, TimeUnit};
 use crate::config::Rounding;
 use crate::decode::BatchDecoder;
 use crate::types::{Decoder, ListDecoder, TextForm};
-use crate::wire::RowSink;
 
 fn batch(columns: Vec<ArrayRef>) -> RecordBatch {
     let fields = columns.iter().enumerate();
@@ -86,7 +85,7 @@ fn what_is_written_is_read() {
     let bytes = encoded(&batch, &encoders).unwrap();
     let mut decoder = BatchDecoder::new("catalog \"sales\"".into(), batch.schema(), &decoders, 10).unwrap();
     for tuple in tuples(&bytes) {
-        decoder.row(tuple).unwrap();
+        decoder.tuple(tuple).unwrap();
     }
     assert_eq!(decoder.finish().unwrap(), batch);
 }

@@ -8,14 +8,14 @@ use meesh_base::{ConfigValues, ErrorKind, QueryId, QueryScope, Result};
 use super::{Pool, PoolSettings};
 use crate::config::PostgresConfig;
 use crate::testing::{Server, shared_server};
-use crate::wire::{ConnectOptions, RowOutcome, RowSink};
+use crate::wire::{ConnectOptions, RowOutcome, RowSink, Tuple};
 
 const LONG: &str = "COPY (SELECT generate_series(1, 1000000000)) TO STDOUT (FORMAT BINARY)";
 
 struct Few(u32);
 
 impl RowSink for Few {
-    fn row(&mut self, _fields: &[u8]) -> Result<RowOutcome> {
+    fn row(&mut self, _tuple: Tuple<'_>) -> Result<RowOutcome> {
         self.0 += 1;
         Ok(if self.0.is_multiple_of(1000) { RowOutcome::Full } else { RowOutcome::Continue })
     }

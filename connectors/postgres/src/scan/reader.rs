@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use arrow::record_batch::RecordBatch;
 use meesh_base::{Error, ErrorKind, Result, SourceProgress};
+use meesh_connector_spi::SourceScan;
 use tokio::sync::mpsc;
 
 use super::{Access, Ended, Reading, not_printed};
@@ -79,7 +80,7 @@ impl Reader {
         let scan = &self.reading.scan;
         let request = &self.reading.request;
         let place = Arc::clone(&scan.place);
-        let mut decoder = BatchDecoder::new(place, Arc::clone(&scan.0.schema), &scan.decoders, request.batch_rows)?;
+        let mut decoder = BatchDecoder::new(place, scan.schema(), &scan.decoders, request.batch_rows)?;
         request.report.streams.fetch_add(1, Relaxed);
         request.report.touch();
         let mut first = true;

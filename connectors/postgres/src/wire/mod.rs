@@ -33,7 +33,7 @@ mod tests;
 
 pub(crate) use connect::{probe_tcp, probe_tls, resolve};
 pub(crate) use connection::Connection;
-pub(crate) use copy::{CopyState, RowOutcome, RowSink};
+pub(crate) use copy::{CopyState, RowOutcome, RowSink, Tuple};
 pub(crate) use copy_in::{Frame, rows_of_tag};
 pub(crate) use error::Place;
 pub(crate) use message::DescribedColumn;

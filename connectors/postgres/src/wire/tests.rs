@@ -7,7 +7,7 @@ use meesh_base::{ConfigValues, ErrorKind, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::{ConnectOptions, Connection, CopyState, QueryResult, READ_ONLY, RowOutcome, RowSink};
+use super::{ConnectOptions, Connection, CopyState, QueryResult, READ_ONLY, RowOutcome, RowSink, Tuple};
 use crate::config::PostgresConfig;
 use crate::testing::{Server, shared_server};
 
@@ -31,9 +31,9 @@ struct Counter {
 }
 
 impl RowSink for Counter {
-    fn row(&mut self, fields: &[u8]) -> Result<RowOutcome> {
+    fn row(&mut self, tuple: Tuple<'_>) -> Result<RowOutcome> {
         self.rows += 1;
-        self.bytes += fields.len() as u64;
+        self.bytes += tuple.len() as u64;
         Ok(if self.rows.is_multiple_of(self.batch) { RowOutcome::Full } else { RowOutcome::Continue })
     }
 }

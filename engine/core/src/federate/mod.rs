@@ -16,9 +16,11 @@ mod cut;
 mod divide;
 mod fragment;
 mod keys;
+mod pass;
 mod planner;
 mod whole;
 
 pub(crate) use keys::JoinKeys;
+pub(crate) use pass::pass_plain_texts;
 pub(crate) use planner::{FederatedPlanner, PushdownSwitch};
 pub(crate) use whole::whole;

@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaBuilder, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::execute_stream;
@@ -114,16 +114,23 @@ fn start(planned: &PlannedQuery) -> Result<BoxStream<'static, Result<RecordBatch
     Ok(rows.map(move |batch| relabel(batch.map_err(from_datafusion)?, &schema)).boxed())
 }
 
-/// The batch under the labels that were announced.
-fn relabel(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+/// The rows under the labels that were announced, and with the types, except that a view may be a plain text.
+fn relabel(batch: RecordBatch, announced: &SchemaRef) -> Result<RecordBatch> {
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let mut columns = batch.columns().to_vec();
-    for (column, field) in columns.iter_mut().zip(schema.fields()) {
-        if column.data_type() != field.data_type() {
-            *column = arrow::compute::cast(column, field.data_type()).map_err(from_arrow)?;
+    let mut schema = Arc::clone(announced);
+    for (index, (column, field)) in columns.iter_mut().zip(announced.fields()).enumerate() {
+        match (column.data_type(), field.data_type()) {
+            (made, announced) if made == announced => {}
+            (DataType::Utf8, DataType::Utf8View) => {
+                let mut fields = SchemaBuilder::from(schema.as_ref());
+                *fields.field_mut(index) = Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8));
+                schema = Arc::new(fields.finish());
+            }
+            (_, wanted) => *column = arrow::compute::cast(column, wanted).map_err(from_arrow)?,
         }
     }
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(from_arrow)
+    RecordBatch::try_new_with_options(schema, columns, &options).map_err(from_arrow)
 }
 
 /// The next batch, or the error of a query that must stop. A panic of an operator ends this query only.

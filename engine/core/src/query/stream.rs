@@ -20,7 +20,8 @@ use crate::session::SessionChange;
 /// How often a stopped query is looked at while a batch of it is being made.
 const STOP_RETRY: Duration = Duration::from_millis(20);
 
-/// A stream of batches whose schema is known before the first of them.
+/// A stream of batches whose schema is known before the first of them, but for one thing: where it says
+/// Utf8View, the batches may have Utf8, all of them.
 ///
 /// Nothing runs before the first poll. It holds a bounded number of batches, ends with an error if
 /// the query is cancelled or runs into its deadline, and stops the sources when dropped. A query that
