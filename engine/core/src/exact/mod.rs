@@ -3,7 +3,7 @@
 //! ```text
 //! analyzer   moments, one_row -> DataFusion's -> membership
 //! optimizer  zeros -> DataFusion's, filters before each push_down_filter, keys around what finds a join's
-//! physical   DataFusion's, filters, limits and constants around those that they mend
+//! physical   DataFusion's, filters, limits and constants around those that they mend -> sorts -> its last check
 //! ```
 //!
 //! `tests/slt/planner.slt`, `correlated.slt` and `membership.slt` have a statement for each.
@@ -15,6 +15,7 @@ mod limits;
 mod membership;
 mod moments;
 mod one_row;
+mod sorts;
 mod zeros;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use limits::LimitsBelowWindows;
 use membership::Membership;
 use moments::DatesAmongTimestamps;
 use one_row::OneRowSubqueries;
+use sorts::MissedSorts;
 use zeros::CanonicalFloats;
 
 type Rule = Arc<dyn OptimizerRule + Send + Sync>;
@@ -72,6 +74,7 @@ pub(crate) fn physical_rules() -> Vec<PhysicalRule> {
     let with_ours = |rule: PhysicalRule| -> Vec<PhysicalRule> {
         match rule.name() {
             "join_selection" => vec![rule, Arc::new(SideConstants)],
+            "SanityCheckPlan" => vec![Arc::new(MissedSorts), rule],
             _ => vec![rule],
         }
     };
