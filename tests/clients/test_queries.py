@@ -55,3 +55,17 @@ def test_partition_columns_have_real_types_and_prune(fake_s3):
     assert 0 < count < 266
     read = {key for method, key in fake_s3.requests if method == "GET" and key.endswith(".parquet")}
     assert read == {"lake/raw/website_traffic/date=2026-03-04/part-0.parquet"}
+
+
+def test_rows_that_a_join_does_not_want_are_not_grouped(meesh):
+    table = "lake.raw.website_traffic"
+    (email, visits), = rows(meesh.uri, f"SELECT customer_email, count(*) FROM {table} WHERE customer_email IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1")
+    sql = (f"SELECT w.visits FROM (VALUES '{email}') k(email) "
+           f"JOIN (SELECT customer_email, count(*) AS visits FROM {table} GROUP BY 1) w ON w.customer_email = k.email")
+    assert rows(meesh.uri, sql) == [(visits,)]
+    plan = "\n".join(line for line, in rows(meesh.uri, f"EXPLAIN ANALYZE {sql}"))
+    assert "WantedRowsExec" in plan and f"unwanted_rows={266 - visits}]" in plan, plan
+    # A join right above tests its rows itself.
+    direct = f"SELECT count(*) FROM (VALUES '{email}') k(email) JOIN {table} w ON w.customer_email = k.email"
+    assert rows(meesh.uri, direct) == [(visits,)]
+    assert "WantedRowsExec" not in str(rows(meesh.uri, f"EXPLAIN ANALYZE {direct}"))

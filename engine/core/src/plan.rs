@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use crate::catalog::{CatalogView, default_catalog, default_schema};
 use crate::cooperate::CooperativeJoins;
 use crate::exact::{analyzer_rules, physical_rules};
-use crate::federate::{FederatedPlanner, JoinKeys, PushdownSwitch, pass_plain_texts, whole};
+use crate::federate::{FederatedPlanner, JoinKeys, PushdownSwitch, pass_plain_texts, whole, with_wanted_rows};
 use crate::limits::QueryMemoryPool;
 use crate::parameters::Parameters;
 use crate::planning::{PlanningThreads, timed_rules};
@@ -39,6 +39,11 @@ const SORT_RESERVATION_BYTES: std::ops::RangeInclusive<usize> = (256 << 10)..=(1
 
 /// The memory that one partition of a query is worth: with less there are fewer partitions.
 const PARTITION_BYTES: usize = 16 << 20;
+
+/// The largest build side of a join that all partitions share, times their number. Sharing spares the other
+/// side being dealt out by key, row by row; but one partition alone builds the table, while the others wait.
+const SHARED_TABLE_ROWS: usize = 2 << 20;
+const SHARED_TABLE_BYTES: usize = 32 << 20;
 
 /// What every query's state starts from: functions, rules and settings, made once.
 pub(crate) struct Planner {
@@ -95,7 +100,7 @@ impl Planner {
             .with_type_planner(Arc::new(meesh_sql::TrinoTypes))
             .with_analyzer_rules(analyzer_rules())
             .with_query_planner(Arc::new(FederatedPlanner))
-            .with_physical_optimizer_rules(physical_rules())
+            .with_physical_optimizer_rules(with_wanted_rows(physical_rules()))
             .with_physical_optimizer_rule(Arc::new(JoinKeys))
             .with_physical_optimizer_rule(Arc::new(CooperativeJoins));
         if let Some(functions) = builder.scalar_functions() {
@@ -136,14 +141,22 @@ impl Planner {
         memory: &Arc<QueryMemoryPool>,
         view: CatalogView,
     ) -> Result<SessionState> {
+        let partitions = session.partitions().unwrap_or(self.partitions);
         let mut config = self
             .base
             .config()
             .clone()
             .with_default_catalog_and_schema(default_catalog(session), default_schema(session))
-            .with_target_partitions(session.partitions().unwrap_or(self.partitions))
+            .with_target_partitions(partitions)
             .with_extension(Arc::clone(scope));
-        config.options_mut().execution.time_zone = Some(session.time_zone.clone());
+        let options = config.options_mut();
+        options.execution.time_zone = Some(session.time_zone.clone());
+        for (threshold, shared) in [
+            (&mut options.optimizer.hash_join_single_partition_threshold, SHARED_TABLE_BYTES),
+            (&mut options.optimizer.hash_join_single_partition_threshold_rows, SHARED_TABLE_ROWS),
+        ] {
+            *threshold = (shared / partitions.max(1)).max(*threshold);
+        }
         config = config.with_extension(Arc::new(PushdownSwitch(session.clone())));
         let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
             .with_memory_pool(Arc::clone(memory) as _)

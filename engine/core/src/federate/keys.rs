@@ -75,7 +75,7 @@ impl PhysicalOptimizerRule for JoinKeys {
 }
 
 /// The ids of the filters that a node makes.
-fn produced(node: &Arc<dyn ExecutionPlan>) -> Vec<u64> {
+pub(super) fn produced(node: &Arc<dyn ExecutionPlan>) -> Vec<u64> {
     node.dynamic_expressions_produced().iter().filter_map(|filter| filter.expression_id()).collect()
 }
 

@@ -18,9 +18,11 @@ mod fragment;
 mod keys;
 mod pass;
 mod planner;
+mod wanted;
 mod whole;
 
 pub(crate) use keys::JoinKeys;
 pub(crate) use pass::pass_plain_texts;
 pub(crate) use planner::{FederatedPlanner, PushdownSwitch};
+pub(crate) use wanted::with_wanted_rows;
 pub(crate) use whole::whole;
