@@ -36,10 +36,7 @@ PLACES = ["pg.public", "other.public", "lake.oracle"]
 DEALT_EVERY = 10
 STARS, STARS_DEALT = 0.15, 0.6
 # What is known to differ, and why; docs/differences.md says the same.
-EXCUSED = [
-    # DataFusion's optimizer merges two lists for one value and forgets that the value may be NULL.
-    ("two lists for one value", re.compile(r"(a\d+\.\S+) (?:NOT )?IN \(\(.*\1 (?:NOT )?IN \(\(", re.DOTALL)),
-]
+EXCUSED: list[tuple[str, re.Pattern]] = []
 # How a value leaves PostgreSQL, so that it can be held against Arrow's.
 THEIRS = {
     "date": "({} - date '1970-01-01')::bigint", "timestamp": "(extract(epoch from {}) * 1000000)::bigint",

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! analyzer   moments, one_row -> DataFusion's -> membership
-//! optimizer  zeros -> DataFusion's, filters before each push_down_filter, keys around what finds a join's
+//! optimizer  zeros -> DataFusion's, lists before each simplify_expressions, filters before each push_down_filter,
+//!            keys around what finds a join's
 //! physical   DataFusion's, filters, limits and constants around those that they mend -> sorts -> its last check
 //! ```
 //!
@@ -12,6 +13,7 @@ mod constants;
 mod filters;
 mod keys;
 mod limits;
+mod lists;
 mod membership;
 mod moments;
 mod one_row;
@@ -29,6 +31,7 @@ use constants::{PlainStatistics, SideConstants};
 use filters::{FiltersByName, ImpossibleFilters, LiteralsLast, WholeFilters};
 use keys::KeysAsConditions;
 use limits::LimitsBelowWindows;
+use lists::ListsOfValues;
 use membership::Membership;
 use moments::DatesAmongTimestamps;
 use one_row::OneRowSubqueries;
@@ -50,6 +53,7 @@ pub(crate) fn optimizer_rules() -> Vec<Rule> {
     let with_ours = |rule: Rule| -> Vec<Rule> {
         match rule.name() {
             "push_down_filter" => vec![Arc::new(LiteralsLast), Arc::new(ImpossibleFilters), rule],
+            "simplify_expressions" => vec![Arc::new(ListsOfValues), rule],
             "extract_equijoin_predicate" => vec![Arc::new(KeysAsConditions), rule, Arc::new(KeysAsConditions)],
             _ => vec![rule],
         }
