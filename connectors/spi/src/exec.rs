@@ -99,14 +99,11 @@ impl SourceScanExec {
         self
     }
 
-    /// The same leaf with texts as plain arrays; `None` if its scan has no such form.
+    /// The same leaf with texts as plain arrays, before its first reading, without filters; `None` if its scan
+    /// has no such form.
     pub fn with_plain_texts(&self) -> Option<Self> {
-        let plain = Self::new(self.scan.with_plain_texts()?);
-        Some(Self {
-            awaited: Arc::clone(&self.awaited),
-            takes_filters: self.takes_filters,
-            ..plain.with_kept(self.kept.clone())
-        })
+        let plain = Self::new(self.scan.with_plain_texts()?).with_kept(self.kept.clone());
+        Some(if self.takes_filters { plain } else { plain.without_filters() })
     }
 
     /// Why the source did not take what stands above this leaf: `lower(x): collation`.

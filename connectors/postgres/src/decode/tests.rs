@@ -71,6 +71,24 @@ fn rows_become_a_batch() {
 }
 
 #[test]
+fn a_text_is_as_long_as_it_is_whatever_follows_it() {
+    let texts: Vec<String> = (0..70).map(|length| "x".repeat(length)).collect();
+    let tuples: Vec<Vec<u8>> = texts.iter().map(|text| tuple(&[Some(text.as_bytes()), Some(b"ab   ")])).collect();
+    let columns = ["plain", "padded"].into_iter().zip([TextForm::Plain, TextForm::Padded]);
+    let columns: Vec<_> = columns.map(|(name, form)| (name, DataType::Utf8, text(form))).collect();
+    let mut decoder = decoder(&columns, 100);
+    let received = [tuples.concat(), vec![b'!'; 20]].concat();
+    let mut rest = &received[..];
+    for tuple in &tuples {
+        decoder.row(Tuple::first(rest, tuple.len()).unwrap()).unwrap();
+        rest = &rest[tuple.len()..];
+    }
+    let batch = decoder.finish().unwrap();
+    assert!(batch.column(0).as_string::<i32>().iter().flatten().eq(&texts));
+    assert!(batch.column(1).as_string::<i32>().iter().flatten().all(|text| text == "ab"));
+}
+
+#[test]
 fn rows_without_fields_are_counted() {
     let mut decoder = decoder(&[], 10);
     for _ in 0..3 {

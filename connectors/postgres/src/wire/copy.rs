@@ -51,7 +51,7 @@ impl<'a> Tuple<'a> {
     /// Whether it is none: the end of the stream, or nothing.
     #[inline]
     fn is_trailer(self) -> bool {
-        self.length <= TRAILER.len() && (self.length == 0 || self.with_rest.starts_with(TRAILER))
+        self.length == 0 || (self.length == TRAILER.len() && self.with_rest.starts_with(TRAILER))
     }
 }
 

@@ -50,7 +50,9 @@ impl OptimizerRule for ListsOfValues {
 }
 
 fn has_unknown(list: &InList) -> bool {
-    !list.expr.is_volatile() && list.list.iter().any(is_unknown)
+    // `x IN ((SELECT …))` is no list: DataFusion knows it for a subquery of many rows.
+    let is_subquery = matches!(list.list.as_slice(), [Expr::ScalarSubquery(_)]);
+    !is_subquery && !list.expr.is_volatile() && list.list.iter().any(is_unknown)
 }
 
 /// Floats are compared otherwise in a list (see `zeros.rs`).
@@ -60,14 +62,11 @@ fn is_float(value: &Expr, schema: &DFSchema) -> bool {
 
 /// Whether only a row says what the value is.
 fn is_unknown(value: &Expr) -> bool {
+    let is_subquery = |expr: &Expr| Ok(matches!(expr, Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_)));
     value.any_column_refs()
         || value.contains_outer()
         || value.is_volatile()
-        || !subqueries(value).is_ok_and(|found| !found)
-}
-
-fn subqueries(value: &Expr) -> Result<bool> {
-    value.exists(|expr| Ok(matches!(expr, Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_))))
+        || value.exists(is_subquery).unwrap_or(true)
 }
 
 /// `x = y OR x = z`, or `x <> y AND x <> z`.
