@@ -179,7 +179,12 @@ impl Reading {
 
     /// Waits for the keys of joins and settles what is sent. Holds no session meanwhile.
     async fn access(&self) -> Result<&Access> {
-        self.access.get_or_try_init(|| self.settle()).await
+        let settled = async {
+            let access = self.settle().await?;
+            self.scan.expected.only(access.streams);
+            Ok(access)
+        };
+        self.access.get_or_try_init(|| settled).await
     }
 
     async fn settle(&self) -> Result<Access> {

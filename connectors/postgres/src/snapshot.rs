@@ -117,7 +117,12 @@ impl QuerySnapshot {
         state.expected += streams;
         state.unserved += 1;
         drop(state);
-        ExpectedScan { snapshot: Arc::clone(self), streams: AtomicUsize::new(streams), unserved: AtomicUsize::new(1) }
+        ExpectedScan {
+            snapshot: Arc::clone(self),
+            streams: AtomicUsize::new(streams),
+            idle: AtomicUsize::new(0),
+            unserved: AtomicUsize::new(1),
+        }
     }
 
     /// A session to read with, in this snapshot once its [`Begin`] has been sent. `None`: there is none
@@ -241,8 +246,10 @@ impl QuerySnapshot {
 /// A scan that was planned: it counts until each of its streams has ended, or it is dropped.
 pub(crate) struct ExpectedScan {
     snapshot: Arc<QuerySnapshot>,
-    /// Streams that have not ended.
+    /// Streams that have not ended, without the idle ones.
     streams: AtomicUsize,
+    /// Streams that have not ended and read nothing.
+    idle: AtomicUsize,
     /// One until a stream has a session.
     unserved: AtomicUsize,
 }
@@ -268,9 +275,21 @@ impl ExpectedScan {
         }
     }
 
+    /// Says that of its streams so many read, and the others have nothing to do: whoever reads alone exports nothing.
+    pub(crate) fn only(&self, reading: usize) {
+        let streams = self.streams.fetch_min(reading, Ordering::Relaxed);
+        let idle = streams.saturating_sub(reading);
+        self.idle.fetch_add(idle, Ordering::Relaxed);
+        self.snapshot.fewer(idle);
+    }
+
     /// Says that one of its streams has ended.
     pub(crate) fn ended(&self) {
-        let counted = self.streams.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |streams| streams.checked_sub(1));
+        let one_less = |streams: usize| streams.checked_sub(1);
+        if self.idle.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
+            return;
+        }
+        let counted = self.streams.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
         if counted.is_ok() {
             self.snapshot.fewer(1);
         }
@@ -337,5 +356,29 @@ impl Lease {
             snapshot.state.lock().exported = Some(Exported { id, endpoint });
         }
         self.begin = Begin::Begun;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_reads_alone_exports_nothing() {
+        let snapshot = Arc::new(QuerySnapshot::default());
+        let lookup = snapshot.expect(4);
+        assert!(!snapshot.is_alone(), "four streams must see the same");
+        lookup.only(1);
+        assert!(snapshot.is_alone());
+        let other = snapshot.expect(1);
+        assert!(!snapshot.is_alone(), "another scan must see the same");
+        (0..4).for_each(|_| lookup.ended());
+        assert!(snapshot.is_alone());
+        assert_eq!(snapshot.state.lock().expected, 1, "each stream is counted once");
+        lookup.again(4);
+        assert_eq!(snapshot.state.lock().expected, 5);
+        drop(lookup);
+        other.ended();
+        assert_eq!(snapshot.state.lock().expected, 0);
     }
 }

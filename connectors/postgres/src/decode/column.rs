@@ -14,7 +14,7 @@ use arrow::datatypes::{
 };
 
 use super::fault::Fault;
-use super::field::{Value, split_field, split_fixed};
+use super::field::{split_field, split_fixed};
 use super::list::ListBuilder;
 use super::numeric::{self, Target};
 use super::record::RecordBuilder;
@@ -88,21 +88,6 @@ impl<T: ArrowPrimitiveType> Fixed<T> {
         Ok(rest)
     }
 
-    /// Takes the first field.
-    #[inline(always)]
-    fn take<'a>(
-        &mut self,
-        fields: &'a [u8],
-        decode: impl Fn(Value<'a>) -> Result<T::Native, Fault>,
-    ) -> Result<&'a [u8], Fault> {
-        let (value, rest) = split_field(fields)?;
-        match value {
-            Some(value) => self.values.push(decode(value)?),
-            None => self.null(),
-        }
-        Ok(rest)
-    }
-
     fn null(&mut self) {
         self.nulls.push(self.values.len());
         self.values.push(T::Native::default());
@@ -112,6 +97,19 @@ impl<T: ArrowPrimitiveType> Fixed<T> {
         let values = fitted(mem::replace(&mut self.values, Vec::with_capacity(capacity)));
         let nulls = self.nulls.finish(values.len());
         Arc::new(PrimitiveArray::<T>::new(ScalarBuffer::from(values), nulls).with_data_type(self.data_type.clone()))
+    }
+}
+
+impl Fixed<Decimal128Type> {
+    /// Takes the first field.
+    #[inline(always)]
+    fn take_decimal<'a>(&mut self, fields: &'a [u8], target: &Target<i128>) -> Result<&'a [u8], Fault> {
+        let (value, rest) = split_field(fields)?;
+        match value {
+            Some(value) => self.values.push(numeric::decimal128(value, target)?),
+            None => self.null(),
+        }
+        Ok(rest)
     }
 }
 
@@ -202,7 +200,7 @@ impl Builder {
             Self::Timestamp(values) => {
                 values.take_fixed(fields, |value| temporal::timestamp(i64::from_be_bytes(value)))
             }
-            Self::Decimal128(values, target) => values.take(fields, |value| numeric::decimal128(value, target)),
+            Self::Decimal128(values, target) => values.take_decimal(fields, target),
             Self::Text(values) => values.take(fields),
             rare => rare.take_rare(fields),
         }

@@ -75,7 +75,7 @@ impl TextBuilder {
             _ => self.data.extend_from_slice(value.bytes()),
         }
         self.data.truncate(end);
-        self.end_value()?;
+        self.offsets.push(i32::try_from(end).map_err(|_| Fault::TooLarge)?);
         Ok(rest)
     }
 

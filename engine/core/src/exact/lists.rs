@@ -4,13 +4,17 @@
 //!   pairs of which no value is left (`x NOT IN (1) OR x NOT IN (2)` becomes true).
 //! - `x IN (y, 1) AND x IN (z, 1)` becomes `x IN (1)`, as if y and z could not be equal.
 
+use std::sync::Arc;
+
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::utils::{conjunction, disjunction, merge_schema};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, lit};
 use datafusion::optimizer::optimizer::ApplyOrder;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::scalar::ScalarValue;
 
@@ -27,12 +31,16 @@ impl OptimizerRule for ListsOfValues {
         Some(ApplyOrder::BottomUp)
     }
 
-    fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
         let names = NamePreserver::new(&plan);
-        let schema = merge_schema(&plan.inputs());
+        let schema = Arc::new(merge_schema(&plan.inputs()));
+        let context =
+            SimplifyContext::builder().with_schema(Arc::clone(&schema)).with_config_options(config.options()).build();
+        let simplifier = ExprSimplifier::new(context);
         plan.map_expressions(|expr| {
             let name = names.save(&expr);
             let changed = expr.transform_up(|expr| {
+                let expr = computed(expr, &simplifier)?;
                 Ok(match &expr {
                     Expr::InList(list) if has_unknown(list) && !is_float(&list.expr, &schema) => {
                         Transformed::yes(spelled_out(list))
@@ -47,6 +55,23 @@ impl OptimizerRule for ListsOfValues {
             Ok(changed.update_data(|expr| name.restore(expr)))
         })
     }
+}
+
+/// The comparison with constants that are written as `1 + 1` computed: DataFusion does so while it merges lists.
+fn computed(expr: Expr, simplifier: &ExprSimplifier) -> Result<Expr> {
+    let compute = |value: Expr| match literal(&value).is_some() || is_unknown(&value) {
+        true => Ok(value),
+        false => simplifier.simplify(value),
+    };
+    Ok(match expr {
+        Expr::InList(list) => {
+            Expr::InList(InList { list: list.list.into_iter().map(compute).collect::<Result<_>>()?, ..list })
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::Eq | Operator::NotEq), right }) => {
+            Expr::BinaryExpr(BinaryExpr::new(Box::new(compute(*left)?), op, Box::new(compute(*right)?)))
+        }
+        other => other,
+    })
 }
 
 fn has_unknown(list: &InList) -> bool {
