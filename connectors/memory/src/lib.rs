@@ -2,7 +2,7 @@
 //!
 //! A connector is a factory (names, keys, `open`) and the open catalog it makes. This one has no
 //! keys of its own, no source to reach and nothing to push down, so each method shows its contract
-//! and no more. Its tests hand it to the suite that every connector must pass.
+//! and no more. `tests/conformance.rs` hands it to the suite that every connector must pass.
 //!
 //! ```text
 //! MemoryConnector::put(schema, table, batches) --> Connector::table --> DataFusion's own MemTable

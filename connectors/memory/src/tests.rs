@@ -1,12 +1,9 @@
-//! What the connector does by itself, and the suite that every connector must pass.
+//! What the connector does by itself; the suite that every connector must pass is in tests/.
 
-use arrow::array::{Int64Array, StringArray};
-use arrow::compute::cast;
+use arrow::array::Int64Array;
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
-use meesh_connector_conformance::{Declaration, check};
-use meesh_engine::{CatalogState, Engine, EngineConfig};
 
 use super::*;
 
@@ -61,35 +58,4 @@ fn trinos_keys_are_taken_and_said_to_do_nothing() {
         ["catalog \"m\": memory.max-data-per-node at m.properties:2 has no effect here: \
          statements write no tables, so that there is nothing to limit"]
     );
-}
-
-/// The rows of `meesh_connector_conformance::PEOPLE_SQL`.
-fn people() -> RecordBatch {
-    let column = |texts: [Option<&str>; 5], to: DataType| cast(&StringArray::from(texts.to_vec()), &to).unwrap();
-    let ids = ["1", "2", "3", "4", "5"].map(Some);
-    let names = [Some("Ann"), Some("bob"), None, Some(""), Some("Ärger \"x\", 'y'")];
-    let amounts = [Some("10.50"), Some("-3.25"), None, Some("0.00"), Some("9999999999.99")];
-    let born = [Some("1990-01-31"), Some("1969-07-20"), None, Some("2000-02-29"), Some("9999-12-31")];
-    let active = [Some("true"), Some("false"), None, Some("true"), Some("false")];
-    RecordBatch::try_from_iter_with_nullable([
-        ("id", column(ids, DataType::Int64), false),
-        ("name", column(names, DataType::Utf8), true),
-        ("amount", column(amounts, DataType::Decimal128(12, 2)), true),
-        ("born", column(born, DataType::Date32), true),
-        ("active", column(active, DataType::Boolean), true),
-    ])
-    .unwrap()
-}
-
-#[test]
-fn it_behaves_as_every_connector() {
-    let connector = Arc::new(MemoryConnector::new("m"));
-    connector.put("default", "people", people().schema(), vec![people()]).unwrap();
-    meesh_engine::runtime().unwrap().block_on(async {
-        let engine = Engine::new(EngineConfig::default()).unwrap();
-        engine.catalogs().put("m", CatalogState::Open(connector));
-        let declared = Declaration { takes_filters: false, takes_limit: false, exact_types: true };
-        let passed = check(&engine, "m", "default", declared).await.unwrap_or_else(|e| panic!("{e}"));
-        assert!(passed > 40, "only {passed} checks ran");
-    });
 }

@@ -82,25 +82,26 @@ impl Relation {
         format!("{}.{}", quote_identifier(&self.schema), quote_identifier(&self.name))
     }
 
-    /// Its columns without those that every table has.
-    fn own_columns(&self) -> impl Iterator<Item = &Arc<RemoteColumn>> {
-        self.columns.iter().filter(|column| !column.is_system())
+    /// Its columns that `statement` names, without those that every table has.
+    fn named_in(&self, statement: &str) -> impl Iterator<Item = (&Arc<RemoteColumn>, String)> {
+        let own = self.columns.iter().filter(|column| !column.is_system());
+        own.map(|column| (column, quote_identifier(&column.name))).filter(|(_, name)| statement.contains(name.as_str()))
     }
 
-    /// The oids of its columns' types, as PostgreSQL prints an array.
-    pub(crate) fn types(&self) -> String {
-        let oids: Vec<String> = self.own_columns().map(|column| column.type_oid.to_string()).collect();
+    /// The oids of the types of the columns that `statement` names, as PostgreSQL prints an array.
+    pub(crate) fn types(&self, statement: &str) -> String {
+        let oids: Vec<String> = self.named_in(statement).map(|(column, _)| column.type_oid.to_string()).collect();
         format!("{{{}}}", oids.join(","))
     }
 
     /// An expression for the same as it is now, wherever its name leads; another one if its rows have moved
     /// since the transaction's snapshot was taken, so that it would not see them.
-    pub(crate) fn types_now(&self) -> String {
+    pub(crate) fn types_now(&self, statement: &str) -> String {
         let row = self.quoted_name();
         let relation = format!("pg_catalog.to_regclass({})", quote_text(&row));
-        let types = self.own_columns().map(|column| {
-            format!("pg_catalog.pg_typeof((NULL::{row}).{})::pg_catalog.oid", quote_identifier(&column.name))
-        });
+        let types = self
+            .named_in(statement)
+            .map(|(_, column)| format!("pg_catalog.pg_typeof((NULL::{row}).{column})::pg_catalog.oid"));
         format!(
             "ARRAY[{}]::pg_catalog.oid[]::pg_catalog.text || CASE WHEN (SELECT c.relfilenode FROM pg_catalog.pg_class c \
              WHERE c.oid = {relation} AND c.relfilenode <> 0) <> pg_catalog.pg_relation_filenode({relation}) \

@@ -142,9 +142,9 @@ impl Reader {
     /// A table that is being altered is waited for by the first statement that names it; only those after
     /// it see what it has become.
     fn checks(&self, more: Option<&str>) -> String {
-        let relations = self.reading.scan.relations();
+        let (relations, statement) = (self.reading.scan.relations(), self.reading.scan.text.as_str());
         let locks = relations.iter().map(|relation| format!("SELECT FROM {} WHERE FALSE", relation.quoted_name()));
-        let values = relations.iter().map(|relation| relation.types_now()).chain(more.map(str::to_owned));
+        let values = relations.iter().map(|relation| relation.types_now(statement)).chain(more.map(str::to_owned));
         let ask = format!("SELECT {}", values.collect::<Vec<_>>().join(", "));
         locks.chain([ask]).collect::<Vec<_>>().join("; ")
     }
@@ -153,8 +153,9 @@ impl Reader {
     /// no types.
     fn check_unchanged(&self, now: &[Option<String>]) -> Result<()> {
         let scan = &self.reading.scan;
-        let relations = scan.relations();
-        let changed = relations.iter().zip(now).find(|(relation, now)| now.as_ref() != Some(&relation.types()));
+        let (relations, statement) = (scan.relations(), scan.text.as_str());
+        let changed =
+            relations.iter().zip(now).find(|(relation, now)| now.as_ref() != Some(&relation.types(statement)));
         if changed.is_none() && now.len() == relations.len() {
             return Ok(());
         }

@@ -13,6 +13,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::prelude::col;
 use meesh_base::{ErrorKind, QueryId, QueryScope};
 use meesh_connector_spi::{Connector, Pushdown};
 
@@ -199,6 +200,17 @@ async fn a_column_that_changed_its_type_is_no_wrong_value() {
          INSERT INTO public.changing VALUES (6); GRANT SELECT ON public.changing TO PUBLIC",
     );
     assert_eq!(cells(&read(&connector, &again, 8192).await.unwrap()), [["6.0"]]);
+}
+
+#[tokio::test]
+async fn a_column_that_is_not_read_may_change() {
+    table("changing_beside", "v bigint, w int", "SELECT 5, 6");
+    let connector = connector(&[("metadata.cache-ttl", "1h")]);
+    let whole = whole_table(&connector, "changing_beside").await;
+    let narrow = LogicalPlanBuilder::from(whole.clone()).project([col("w")]).unwrap().build().unwrap();
+    shared_server().psql("ALTER TABLE public.changing_beside ALTER v TYPE double precision");
+    assert_eq!(cells(&read(&connector, &narrow, 8192).await.unwrap()), [["6"]]);
+    assert!(read(&connector, &whole, 8192).await.is_err());
 }
 
 #[tokio::test]
