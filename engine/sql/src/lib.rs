@@ -27,7 +27,7 @@ pub use labels::Labels;
 pub use limits::{Limits, STATEMENT_LIMITS};
 pub use operators::TrinoOperators;
 pub use statement::{ExplainFormat, ExplainKind, Literal, PassThrough, Query, Statement, TableName};
-pub use types::{TrinoTypes, type_name};
+pub use types::{TrinoTypes, second_digits, type_name};
 pub use write::{Action, CASE, ColumnName, PART, ROW, SchemaName, TARGET, Write};
 
 /// Reads exactly one statement; a `;` may end it.

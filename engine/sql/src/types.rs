@@ -49,9 +49,9 @@ pub fn type_name(kind: &DataType) -> String {
             "varbinary".into()
         }
         DataType::Date32 | DataType::Date64 => "date".into(),
-        DataType::Time32(unit) | DataType::Time64(unit) => format!("time({})", digits(*unit)),
-        DataType::Timestamp(unit, None) => format!("timestamp({})", digits(*unit)),
-        DataType::Timestamp(unit, Some(_)) => format!("timestamp({}) with time zone", digits(*unit)),
+        DataType::Time32(unit) | DataType::Time64(unit) => format!("time({})", second_digits(*unit)),
+        DataType::Timestamp(unit, None) => format!("timestamp({})", second_digits(*unit)),
+        DataType::Timestamp(unit, Some(_)) => format!("timestamp({}) with time zone", second_digits(*unit)),
         DataType::Interval(IntervalUnit::YearMonth) => "interval year to month".into(),
         DataType::Interval(_) | DataType::Duration(_) => "interval day to second".into(),
         DataType::List(item)
@@ -76,7 +76,7 @@ pub fn type_name(kind: &DataType) -> String {
 }
 
 /// Digits of a second that a unit can hold.
-fn digits(unit: TimeUnit) -> u8 {
+pub fn second_digits(unit: TimeUnit) -> u8 {
     match unit {
         TimeUnit::Second => 0,
         TimeUnit::Millisecond => 3,

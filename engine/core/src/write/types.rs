@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use arrow::datatypes::{DataType, Schema, TimeUnit};
 use meesh_base::{Error, NewColumn, Result, SqlType};
-use meesh_sql::type_name;
+use meesh_sql::{second_digits, type_name};
 
 /// Columns for the result of a query; `names` are given by the statement, else they are the query's.
 ///
@@ -64,8 +64,8 @@ fn declared(data_type: &DataType) -> Option<SqlType> {
         T::Utf8 | T::LargeUtf8 | T::Utf8View => SqlType::Varchar(None),
         T::Binary | T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_) => SqlType::Varbinary,
         T::Date32 | T::Date64 => SqlType::Date,
-        T::Time32(unit) | T::Time64(unit) => SqlType::Time(digits(*unit)),
-        T::Timestamp(unit, zone) => SqlType::Timestamp { digits: digits(*unit), zoned: zone.is_some() },
+        T::Time32(unit) | T::Time64(unit) => SqlType::Time(second_digits(*unit)),
+        T::Timestamp(unit, zone) => SqlType::Timestamp { digits: second_digits(*unit), zoned: zone.is_some() },
         T::List(item) | T::LargeList(item) | T::FixedSizeList(item, _) => {
             SqlType::Array(Box::new(declared(item.data_type())?))
         }
@@ -90,14 +90,5 @@ pub(super) fn stored(sql_type: &SqlType) -> DataType {
         SqlType::Time(_) => DataType::Time64(TimeUnit::Microsecond),
         SqlType::Timestamp { zoned, .. } => DataType::Timestamp(TimeUnit::Microsecond, zoned.then(|| "UTC".into())),
         SqlType::Array(element) => DataType::new_list(stored(element), true),
-    }
-}
-
-fn digits(unit: TimeUnit) -> u8 {
-    match unit {
-        TimeUnit::Second => 0,
-        TimeUnit::Millisecond => 3,
-        TimeUnit::Microsecond => 6,
-        TimeUnit::Nanosecond => 9,
     }
 }

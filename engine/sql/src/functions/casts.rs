@@ -25,7 +25,7 @@ use meesh_base::Error;
 
 use super::decimals::half_up;
 use super::definition::{external, is_text};
-use crate::types::type_name;
+use crate::types::{second_digits, type_name};
 
 /// How a value becomes one of another type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,12 +125,7 @@ fn is_finer(from: &DataType, to: &DataType) -> bool {
 }
 
 fn digits(unit: TimeUnit) -> u32 {
-    match unit {
-        TimeUnit::Second => 0,
-        TimeUnit::Millisecond => 3,
-        TimeUnit::Microsecond => 6,
-        TimeUnit::Nanosecond => 9,
-    }
+    second_digits(unit).into()
 }
 
 /// The refusal of a cast between types that have none.

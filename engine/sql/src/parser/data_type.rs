@@ -135,8 +135,8 @@ impl Parser<'_> {
         })
     }
 
-    /// `(n)`, if it is there.
-    fn parameters(&mut self) -> Result<Vec<u64>> {
+    /// `(n, …)`, if it is there.
+    pub(super) fn type_parameters(&mut self) -> Result<Vec<u64>> {
         if !self.eat_symbol("(") {
             return Ok(Vec::new());
         }
@@ -153,7 +153,7 @@ impl Parser<'_> {
     }
 
     fn length(&mut self, token: &Token) -> Result<Option<CharacterLength>> {
-        match self.parameters()?.as_slice() {
+        match self.type_parameters()?.as_slice() {
             [] => Ok(None),
             [length @ 1..=2_147_483_646] => Ok(Some(CharacterLength::IntegerLength { length: *length, unit: None })),
             _ => Err(self.syntax_error(token, "length of a varchar must be from 1 to 2147483646")),
@@ -161,7 +161,7 @@ impl Parser<'_> {
     }
 
     fn decimal_type(&mut self, token: &Token) -> Result<DataType> {
-        let parameters = self.parameters()?;
+        let parameters = self.type_parameters()?;
         let (precision, scale) = match parameters.as_slice() {
             [] => (38, 0),
             [precision] => (*precision, 0),
@@ -177,7 +177,7 @@ impl Parser<'_> {
 
     /// `timestamp[(p)] [WITH|WITHOUT TIME ZONE]`; p is 3 unless it is said.
     fn time_type(&mut self, token: &Token, name: &str) -> Result<DataType> {
-        let digits = match self.parameters()?.as_slice() {
+        let digits = match self.type_parameters()?.as_slice() {
             [] => 3,
             [digits @ (0 | 3 | 6 | 9)] => *digits,
             [digits @ 1..=12] => return Err(self.unsupported(token, &format!("{name}({digits})"))),

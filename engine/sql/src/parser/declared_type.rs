@@ -4,7 +4,7 @@
 use meesh_base::{Error, Result, SqlType};
 
 use super::Parser;
-use crate::lexer::{Kind, Token};
+use crate::lexer::Token;
 
 /// Types without parameters.
 const PLAIN: &[(&[&str], SqlType)] = &[
@@ -126,22 +126,5 @@ impl Parser<'_> {
             _ if zoned => Err(self.unsupported(token, "time with time zone")),
             _ => Ok(SqlType::Time(digits)),
         }
-    }
-
-    /// `(n, …)`, if it is there.
-    fn type_parameters(&mut self) -> Result<Vec<u64>> {
-        if !self.eat_symbol("(") {
-            return Ok(Vec::new());
-        }
-        let values = self.list(|p| {
-            let token = p.peek();
-            if token.kind != Kind::Integer {
-                return Err(p.unexpected("<integer>"));
-            }
-            p.advance();
-            p.text_of(&token).parse::<u64>().map_err(|_| p.syntax_error(&token, "type parameter is too large"))
-        })?;
-        self.expect_symbol(")")?;
-        Ok(values)
     }
 }

@@ -1,10 +1,10 @@
 //! `TABLE(catalog.system.query(query => 'text'))`: a query in a source's own language.
 
-use datafusion::sql::sqlparser::ast::{Ident, ObjectName, TableFactor};
+use datafusion::sql::sqlparser::ast::Ident;
 use meesh_base::{Error, Result};
 
 use super::Parser;
-use super::relation::Relation;
+use super::relation::{Relation, table_factor};
 use crate::labels::OutputColumn;
 use crate::statement::PassThrough;
 
@@ -42,18 +42,7 @@ impl Parser<'_> {
         };
         let qualifier = vec![alias.name.clone()];
         let label = named.then(|| alias.name.value.clone());
-        let factor = TableFactor::Table {
-            name: ObjectName::from(vec![Ident::with_quote('"', table)]),
-            alias: Some(alias),
-            args: None,
-            with_hints: Vec::new(),
-            version: None,
-            with_ordinality: false,
-            partitions: Vec::new(),
-            json_path: None,
-            sample: None,
-            index_hints: Vec::new(),
-        };
+        let factor = table_factor(vec![Ident::with_quote('"', table)], Some(alias));
         Ok(Self::leaf_relation(factor, qualifier, label, columns))
     }
 }

@@ -269,18 +269,7 @@ impl Parser<'_> {
             None => parts,
         };
         let name = qualifier.last().map(|name| name.value.clone());
-        let factor = TableFactor::Table {
-            name: ObjectName::from(plan_name),
-            alias,
-            args: None,
-            with_hints: Vec::new(),
-            version: None,
-            with_ordinality: false,
-            partitions: Vec::new(),
-            json_path: None,
-            sample: None,
-            index_hints: Vec::new(),
-        };
+        let factor = table_factor(plan_name, alias);
         Ok(Self::leaf_relation(factor, qualifier, name, columns))
     }
 
@@ -408,5 +397,21 @@ impl Term {
             renamed: Vec::new(),
             is_select: false,
         }
+    }
+}
+
+/// A table in a FROM.
+pub(super) fn table_factor(name: Vec<Ident>, alias: Option<TableAlias>) -> TableFactor {
+    TableFactor::Table {
+        name: ObjectName::from(name),
+        alias,
+        args: None,
+        with_hints: Vec::new(),
+        version: None,
+        with_ordinality: false,
+        partitions: Vec::new(),
+        json_path: None,
+        sample: None,
+        index_hints: Vec::new(),
     }
 }

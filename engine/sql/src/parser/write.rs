@@ -1,11 +1,12 @@
 //! INSERT, UPDATE, DELETE, TRUNCATE, and the queries that find the rows which they change.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, Query as AstQuery, Select, SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins,
+    Expr, Ident, Query as AstQuery, Select, SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins,
 };
 use meesh_base::{Definition, Result};
 
 use super::query::{ParsedQuery, plain_query};
+use super::relation::table_factor;
 use super::{Parameters, Parser};
 use crate::labels::{Labels, OutputColumn};
 use crate::statement::{Query, Statement, TableName};
@@ -171,18 +172,10 @@ pub(super) fn target_alias(table: &TableName) -> Ident {
 
 /// The target in a FROM.
 pub(super) fn target(alias: Ident) -> TableFactor {
-    TableFactor::Table {
-        name: ObjectName::from(vec![Ident::with_quote('"', TARGET)]),
-        alias: Some(TableAlias { explicit: true, name: alias, columns: Vec::new(), at: None }),
-        args: None,
-        with_hints: Vec::new(),
-        version: None,
-        with_ordinality: false,
-        partitions: Vec::new(),
-        json_path: None,
-        sample: None,
-        index_hints: Vec::new(),
-    }
+    table_factor(
+        vec![Ident::with_quote('"', TARGET)],
+        Some(TableAlias { explicit: true, name: alias, columns: Vec::new(), at: None }),
+    )
 }
 
 /// A column of the target.
