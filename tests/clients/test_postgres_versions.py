@@ -89,3 +89,14 @@ def test_a_session_that_ends_is_replaced(version):
     assert rows(meesh.uri, "SELECT count(*) FROM pg.shapes.words") == [(8,)]
     server.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'meesh_reader'")
     assert rows(meesh.uri, "SELECT count(*) FROM pg.shapes.words") == [(8,)]
+
+
+def test_a_long_list_is_sent_to_a_server_that_hashes_it(version):
+    server, meesh = version
+    keys = ", ".join(f"({number * 200})" for number in range(1, 201))
+    join = f"(VALUES {keys}) k(id) JOIN pg.shapes.many m ON m.id = k.id"
+    plan = str(rows(meesh.uri, f"EXPLAIN ANALYZE SELECT count(*) FROM {join}"))
+    hashed = int(server.psql("SHOW server_version_num")) >= 140_000
+    said = "sent" if hashed else "not sent: PostgreSQL before 14 compares every row with each of them"
+    assert f"id: 200 values, {said}" in plan, plan
+    assert rows(meesh.uri, f"SELECT count(*), sum(m.id) FROM {join}") == [(200, 4_020_000)]

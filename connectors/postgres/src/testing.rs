@@ -100,9 +100,14 @@ impl Server {
 
     /// Runs SQL as the superuser and yields what psql prints, unaligned and without headers.
     pub(crate) fn psql(&self, sql: &str) -> String {
+        self.psql_in("postgres", sql)
+    }
+
+    /// The same in another database.
+    pub(crate) fn psql_in(&self, database: &str, sql: &str) -> String {
         let mut psql = Command::new(programs().join("psql"));
         psql.args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h"]).arg(&self.dir);
-        run(psql.args(["-p", &self.port.to_string(), "-d", "postgres", "-c", sql]))
+        run(psql.args(["-p", &self.port.to_string(), "-d", database, "-c", sql]))
     }
 
     /// Stops it as a crash does (`immediate`) or as a restart does (`fast`).

@@ -228,8 +228,9 @@ fn values(chosen: &str, wanted: bool) -> String {
 
 fn database(version: u32) -> String {
     format!(
-        "SELECT current_setting('server_encoding'), {} FROM pg_database d WHERE d.datname = current_database()",
-        variant(DEFAULT_COLLATION, version)
+        "SELECT current_setting('server_encoding'), {}, {} FROM pg_database d WHERE d.datname = current_database()",
+        variant(DEFAULT_COLLATION, version),
+        version >= 140_000
     )
 }
 

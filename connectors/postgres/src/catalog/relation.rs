@@ -40,6 +40,9 @@ pub(crate) struct Relation {
     pub(crate) indexed: Vec<String>,
     /// Whether the server's texts are in UTF-8, so that `COLLATE "C"` is the order of code points.
     pub(crate) utf8: bool,
+    /// Whether the server looks a value up in a list that it compares with each (14 and later), instead of going
+    /// through the list for every row.
+    pub(crate) hashes_lists: bool,
 }
 
 /// A column of a relation.
@@ -191,6 +194,7 @@ pub(super) fn relations(answers: &[QueryResult], config: &PostgresConfig) -> Res
     }
     let database = database.rows.first().map(|row| Row(row));
     let utf8 = database.as_ref().is_some_and(|row| row.text(0) == "UTF8");
+    let hashes_lists = database.as_ref().is_some_and(|row| row.text(2) == "t");
     let default_bytewise = database.as_ref().is_some_and(|row| is_bytewise(row.text(1)));
     let numeric: NumericMapping = config.numeric;
     let resolver = TypeResolver { types: &types, numeric, as_text: &config.types_as_text };
@@ -213,6 +217,7 @@ pub(super) fn relations(answers: &[QueryResult], config: &PostgresConfig) -> Res
             primary_key: keys.remove(&oid).unwrap_or_default(),
             indexed: indexed.remove(&oid).unwrap_or_default(),
             utf8,
+            hashes_lists,
             ..relation(&row, columns_of.remove(&oid).unwrap_or_default())
         };
         Arc::new(relation)
@@ -356,5 +361,6 @@ fn relation(row: &Row<'_>, columns: Vec<(RemoteColumn, Option<Row<'_>>)>) -> Rel
         pages: row.optional(7).and_then(|pages| pages.parse().ok()),
         indexed: Vec::new(),
         utf8: false,
+        hashes_lists: false,
     }
 }

@@ -67,6 +67,11 @@ impl Comparer {
         })
     }
 
+    /// Another encoding may have no such character: an error there, a text that nothing equals here.
+    pub(super) fn has_characters_of(self, text: &str) -> Result<(), Reason> {
+        if self.utf8 || text.is_ascii() { Ok(()) } else { Err("the database is not in UTF-8".to_owned()) }
+    }
+
     /// `value = ANY (list)`, in the column's own type where that is exact. A key that no value of the
     /// column equals is left out.
     fn any_of(self, value: &Term, list: &ArrayRef) -> Result<String, Reason> {
@@ -80,6 +85,9 @@ impl Comparer {
         }
         let texts = cast(list, &DataType::Utf8).map_err(|error| error.to_string())?;
         let texts = texts.as_string_opt::<i32>().ok_or("not a text")?.iter().flatten();
+        for text in texts.clone() {
+            self.has_characters_of(text)?;
+        }
         // No text of PostgreSQL's holds it.
         let texts = texts.filter(|text| !text.contains('\0'));
         let any = |left: String, list: String| Ok(format!("{left} = ANY ({list})"));

@@ -75,9 +75,8 @@ impl ExprPrinter<'_> {
     }
 
     fn literal(&self, value: &ScalarValue) -> Result<Term, Reason> {
-        // Another encoding may have no such character: an error there, a text that nothing equals here.
-        if !self.comparer.utf8 && value.try_as_str().flatten().is_some_and(|text| !text.is_ascii()) {
-            return Err("the database is not in UTF-8".to_owned());
+        if let Some(Some(text)) = value.try_as_str() {
+            self.comparer.has_characters_of(text)?;
         }
         literal::print(value).map(|text| Term::literal(text, value))
     }

@@ -59,6 +59,7 @@ fn relation(utf8: bool) -> Relation {
         primary_key: vec!["id".into()],
         rows: Some(1000),
         utf8,
+        hashes_lists: true,
         pages: None,
         indexed: vec!["id".into()],
     }

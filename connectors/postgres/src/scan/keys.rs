@@ -13,6 +13,8 @@ const LIST_SHARE_MAX: f64 = 0.5;
 const LOOKUP_SHARE_MAX: f64 = 0.1;
 /// The same where nothing is known of the values.
 const LOOKUP_KEYS_MAX: usize = 1_000;
+/// As many values cost a server little that goes through the list for every row.
+const SEARCHED_KEYS_MAX: usize = 100;
 
 /// What became of the keys.
 #[derive(Debug, Default)]
@@ -32,10 +34,9 @@ pub(super) fn apply(select: &mut Select, keys: &[ColumnKeys]) -> Applied {
         let column = select.columns.get(keys.column).and_then(|term| term.column.clone());
         let name = column.as_ref().map_or_else(|| format!("column {}", keys.column + 1), |column| column.name.clone());
         let values = column.as_ref().and_then(|column| column.values.as_ref());
-        let outcome = match worthwhile(keys, values) {
-            Err(reason) => Err(reason),
-            Ok(()) => select.restrict(keys),
-        };
+        let outcome = worthwhile(keys, values)
+            .and_then(|()| affordable(keys, select, &name))
+            .and_then(|()| select.restrict(keys));
         let sent = match outcome {
             Err(reason) => format!("not sent: {reason}"),
             Ok(()) => {
@@ -73,6 +74,16 @@ fn worthwhile(keys: &ColumnKeys, values: Option<&ColumnValues>) -> Result<(), St
         }
         _ => Ok(()),
     }
+}
+
+/// Whether the server finds a row's value in the list without reading all of it.
+fn affordable(keys: &ColumnKeys, select: &Select, column: &str) -> Result<(), String> {
+    let Keys::List(list) = &keys.keys else { return Ok(()) };
+    let indexed = select.relation.as_deref().is_some_and(|relation| has_index(relation, column));
+    if indexed || list.len() <= SEARCHED_KEYS_MAX || select.relations.iter().all(|relation| relation.hashes_lists) {
+        return Ok(());
+    }
+    Err("PostgreSQL before 14 compares every row with each of them".to_owned())
 }
 
 fn has_index(relation: &Relation, column: &str) -> bool {

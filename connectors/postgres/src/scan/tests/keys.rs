@@ -57,8 +57,16 @@ fn setup() {
 
 /// The ids of the rows that pass, the values of `column` beside them, and what was reported.
 async fn passing(filters: Vec<Arc<dyn PhysicalExpr>>, column: &str) -> (Vec<i32>, ArrayRef, Vec<String>) {
-    let connector = connector(&[]);
-    let plan = whole_table(&connector, "keyed").await;
+    passing_in(&connector(&[]), "keyed", filters, column).await
+}
+
+async fn passing_in(
+    connector: &PostgresConnector,
+    table: &str,
+    filters: Vec<Arc<dyn PhysicalExpr>>,
+    column: &str,
+) -> (Vec<i32>, ArrayRef, Vec<String>) {
+    let plan = whole_table(connector, table).await;
     let scope = scope();
     let scan = connector.plan(&plan, &scope, 1).await.unwrap().scan;
     let report = Arc::new(ScanReport::default());
@@ -146,6 +154,31 @@ async fn without_a_key_nothing_is_asked_for() {
     let (ids, _, report) = passing(vec![lit(false)], "i").await;
     assert!(ids.is_empty());
     assert_eq!(report, ["no key: nothing is read"]);
+}
+
+/// PostgreSQL would refuse the statement for a character that the database's encoding has not.
+#[tokio::test]
+async fn a_key_that_another_encoding_may_not_have_is_not_sent() {
+    let server = shared_server();
+    server.psql("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+    server.psql_in(
+        "latin",
+        "CREATE TABLE public.names (id int, n text); GRANT SELECT ON public.names TO PUBLIC; \
+         INSERT INTO public.names VALUES (1, 'a'), (2, chr(233)), (3, 'b')",
+    );
+    let url = server.url("trusted").replace("/postgres", "/latin");
+    let values = PostgresConfig::values_of_url("latin", &url).unwrap().unwrap();
+    let connector = PostgresConnector::new("latin", PostgresConfig::parse("latin", &values).unwrap());
+    let schema: SchemaRef = whole_table(&connector, "names").await.schema().inner().clone();
+    for (keys, ids, said) in [
+        (["a", "x"], &[1][..], "n: 2 values, sent"),
+        (["é", "日"], &[1, 2, 3], "n: 2 values, not sent: the database is not in UTF-8"),
+    ] {
+        let list: ArrayRef = Arc::new(arrow::array::StringViewArray::from(keys.to_vec()));
+        let filter = InListExpr::try_new_from_array(col("n", &schema).unwrap(), list, false, &schema).unwrap();
+        let (got, _, report) = passing_in(&connector, "names", vec![Arc::new(filter)], "n").await;
+        assert_eq!((sorted(got).as_slice(), report.as_slice()), (ids, &[said.to_owned()][..]));
+    }
 }
 
 fn shown(values: &ArrayRef, row: usize) -> String {
