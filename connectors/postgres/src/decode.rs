@@ -5,6 +5,7 @@
 //!                 `-> builder of c0      `-> builder of c1             one pass, no value is allocated
 //! ```
 
+mod buffers;
 mod column;
 mod fault;
 mod field;

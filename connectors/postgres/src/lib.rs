@@ -3,7 +3,7 @@
 //! ```text
 //! PostgresFactory -> PostgresConnector (connector.rs)
 //!   what is there?       catalog.rs  -> types.rs
-//!   what can you take?   pushdown.rs -> a SELECT
+//!   what can you take?   scan/plan.rs -> pushdown.rs -> a SELECT
 //!   give me the rows     scan.rs     -> snapshot.rs -> pool.rs -> wire/ (COPY BINARY) -> decode.rs -> record batches
 //!   write this           write.rs    -> encode.rs -> pool.rs -> wire/ (COPY BINARY)
 //!   how are you?         check.rs
@@ -18,6 +18,7 @@ mod encode;
 mod passed;
 mod pool;
 mod pushdown;
+mod quote;
 mod scan;
 mod snapshot;
 #[cfg(test)]

@@ -13,6 +13,7 @@
 
 mod keys;
 mod pieces;
+mod plan;
 mod reader;
 
 use std::fmt;
@@ -34,7 +35,6 @@ use crate::connector::PostgresConnector;
 use crate::pushdown::Select;
 use crate::snapshot::ExpectedScan;
 use crate::types::Decoder;
-pub(crate) use pieces::PIECE_PAGES_MIN;
 use pieces::Pieces;
 use reader::Reader;
 

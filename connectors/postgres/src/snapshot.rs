@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedMutexGuard};
 
 use crate::pool::{Pool, PooledConnection};
-use crate::pushdown::literal::quote_text;
+use crate::quote::quote_text;
 use crate::wire::{Endpoint, Place, READ_ONLY};
 
 const AGAIN: &str = "run the query again";

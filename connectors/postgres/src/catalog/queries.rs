@@ -1,7 +1,7 @@
 //! The catalog queries. They run with `search_path = pg_catalog`, for PostgreSQL 13 and newer; what
 //! differs between versions stands in one table.
 
-use crate::pushdown::literal::quote_text;
+use crate::quote::quote_text;
 
 /// Relations that can be read: tables, partitioned and foreign tables, views, materialized views.
 const RELATION_KINDS: &str = "c.relkind IN ('r', 'p', 'f', 'v', 'm')";

@@ -10,7 +10,7 @@ use meesh_base::{Error, Result, quote_identifier};
 use meesh_connector_spi::{ColumnInfo, ColumnStatistics, TableDescription, TableInfo, TableKind, TableStatistics};
 
 use crate::config::{NumericMapping, PostgresConfig};
-use crate::pushdown::literal::quote_text;
+use crate::quote::quote_text;
 use crate::types::{Attribute, Collation, ColumnType, TypeResolver, TypeRow};
 use crate::wire::QueryResult;
 

@@ -7,12 +7,13 @@ use arrow::array::{
     ArrayRef, ArrowPrimitiveType, BooleanArray, FixedSizeListArray, Float32Array, Float64Array, PrimitiveArray,
     StructArray,
 };
-use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
+use arrow::buffer::{BooleanBuffer, ScalarBuffer};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Decimal256Type, FieldRef, Float32Type, Float64Type, Int16Type, Int32Type,
     Int64Type, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType, UInt32Type,
 };
 
+use super::buffers::{Nulls, fitted};
 use super::fault::Fault;
 use super::field::{split_field, split_fixed};
 use super::list::ListBuilder;
@@ -21,39 +22,6 @@ use super::record::RecordBuilder;
 use super::temporal;
 use super::text::TextBuilder;
 use crate::types::{Decoder, point_fields};
-
-/// Where the NULLs are. Kept as positions, so that a value costs nothing.
-#[derive(Debug, Default)]
-pub(super) struct Nulls(Vec<usize>);
-
-impl Nulls {
-    pub(super) fn push(&mut self, position: usize) {
-        self.0.push(position);
-    }
-
-    /// The validity of `length` values; `None` if all are valid.
-    pub(super) fn finish(&mut self, length: usize) -> Option<NullBuffer> {
-        let positions = mem::take(&mut self.0);
-        if positions.is_empty() {
-            return None;
-        }
-        let mut bytes = vec![0xffu8; length.div_ceil(8)];
-        for position in positions {
-            if let Some(byte) = bytes.get_mut(position / 8) {
-                *byte &= !(1 << (position % 8));
-            }
-        }
-        Some(NullBuffer::new(BooleanBuffer::new(bytes.into(), 0, length)))
-    }
-}
-
-/// `values`, without room that would count against the query's memory for as long as they live.
-pub(super) fn fitted<T>(mut values: Vec<T>) -> Vec<T> {
-    if values.capacity() - values.len() > values.len() / 4 {
-        values.shrink_to_fit();
-    }
-    values
-}
 
 /// Values of fixed width.
 #[derive(Debug)]

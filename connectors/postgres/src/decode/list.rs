@@ -11,7 +11,8 @@ use arrow::array::{ArrayRef, ListArray};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, FieldRef};
 
-use super::column::{Builder, Nulls};
+use super::buffers::Nulls;
+use super::column::Builder;
 use super::fault::Fault;
 use crate::types::ListDecoder;
 

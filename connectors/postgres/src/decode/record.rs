@@ -8,7 +8,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, StructArray};
 use arrow::datatypes::{DataType, Fields};
 
-use super::column::{Builder, Nulls};
+use super::buffers::Nulls;
+use super::column::Builder;
 use super::fault::Fault;
 use crate::types::Decoder;
 

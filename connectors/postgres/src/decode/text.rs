@@ -9,7 +9,7 @@ use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 
-use super::column::{Nulls, fitted};
+use super::buffers::{Nulls, fitted};
 use super::fault::Fault;
 use super::field::split_field;
 use crate::types::TextForm;

@@ -11,6 +11,7 @@ use meesh_connector_spi::{ColumnKeys, Keys};
 use super::literal::{self, Reason};
 use super::term::{Binding, Term};
 use super::whitelist::{COMPARISONS, Family, family, is_canonical_uuid};
+use crate::quote::quote_text;
 use crate::types::{Collation, Form};
 
 /// Prints comparisons for one source.
@@ -206,9 +207,9 @@ fn native_literal(left: &Term, right: &Term) -> Result<Option<String>, Reason> {
     // Checks that PostgreSQL can hold it.
     literal::print(&ScalarValue::from(text))?;
     Ok(match left.form {
-        Form::Uuid if is_canonical_uuid(text) => Some(format!("{}::uuid", literal::quote_text(text))),
+        Form::Uuid if is_canonical_uuid(text) => Some(format!("{}::uuid", quote_text(text))),
         Form::Padded if left.collation.deterministic && !text.ends_with(' ') => {
-            Some(format!("{}::bpchar", literal::quote_text(text)))
+            Some(format!("{}::bpchar", quote_text(text)))
         }
         _ => None,
     })

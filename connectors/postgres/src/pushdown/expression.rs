@@ -13,6 +13,7 @@ use super::literal::{self, Reason};
 use super::print::{self, Printing};
 use super::term::{Binding, Term, is_text};
 use super::whitelist::{self, CastText};
+use crate::quote::quote_text;
 use crate::types::{Collation, Form};
 
 /// Nesting beyond this is not walked: the stack is not ours.
@@ -203,7 +204,7 @@ impl ExprPrinter<'_> {
             format!("{} COLLATE \"C\"", value.atom())
         };
         let not = if like.negated { "NOT " } else { "" };
-        let pattern = literal::quote_text(pattern);
+        let pattern = quote_text(pattern);
         Ok(Term::truth(format!("{operand} {not}LIKE {pattern}::text"), Binding::Compare))
     }
 

@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Int32Type, Int64Type, IntervalMonthDayNano, Tim
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike};
 use datafusion::scalar::ScalarValue;
 
+use crate::quote::quote_text;
 use crate::types::is_utc;
 
 /// The years that both sides know, on the safe side: PostgreSQL starts at 4713 BC.
@@ -15,15 +16,6 @@ const UNIX_EPOCH_DAYS: i32 = 719_163;
 
 /// Why something stays local, as EXPLAIN shows it.
 pub(crate) type Reason = String;
-
-/// A text as an SQL literal, whatever it holds and whatever `standard_conforming_strings` is: with
-/// a backslash it is written in the escaping form (`quote_literal` does the same).
-///
-/// The character U+0000 cannot be in a text of PostgreSQL's; callers keep it out.
-pub(crate) fn quote_text(text: &str) -> String {
-    let quoted = text.replace('\'', "''");
-    if text.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
-}
 
 /// A value as PostgreSQL reads it, before it is quoted.
 struct Plain {
@@ -243,19 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_text_ends_its_quotes() {
-        for (text, quoted) in [
-            ("plain", "'plain'"),
-            ("it's", "'it''s'"),
-            ("\"; drop table x;--", "'\"; drop table x;--'"),
-            ("'; drop table x;--", "'''; drop table x;--'"),
-            (r"\'", r"E'\\'''"),
-            (r"\\", r"E'\\\\'"),
-            ("$$", "'$$'"),
-            ("🦦", "'🦦'"),
-        ] {
-            assert_eq!(quote_text(text), quoted);
-        }
+    fn no_text_of_postgresql_holds_a_nul() {
         assert!(print(&ScalarValue::from("a\0b")).is_err());
     }
 

@@ -25,20 +25,20 @@ const RANGE_SHARE: f64 = 0.33;
 
 /// For which source plans are printed, and as which of two SELECTs where there are two.
 #[derive(Debug, Clone)]
-pub(super) struct Printing {
+pub(crate) struct Printing {
     /// The source whose relations are read.
-    pub(super) source_key: Arc<str>,
+    pub(crate) source_key: Arc<str>,
     /// Whether a grouping that is joined by its keys is computed for each row of the other side, of the
     /// rows with its keys only: fast where an index finds them and the other side is small. Otherwise it
     /// is computed once, of all rows.
-    pub(super) correlated: bool,
+    pub(crate) correlated: bool,
 }
 
 /// `plan` as one SELECT.
 ///
 /// # Errors
 /// The reason why some node of it stays local.
-pub(super) fn select(plan: &LogicalPlan, printing: &Printing) -> Result<Select, Reason> {
+pub(crate) fn select(plan: &LogicalPlan, printing: &Printing) -> Result<Select, Reason> {
     let mut select = node(plan, printing)?;
     select.relations.extend(subquery_relations(plan, printing)?);
     Ok(select)
@@ -81,7 +81,7 @@ fn node(plan: &LogicalPlan, printing: &Printing) -> Result<Select, Reason> {
 }
 
 /// The Arrow types of a schema's columns.
-pub(super) fn types(schema: &DFSchemaRef) -> Vec<&DataType> {
+pub(crate) fn types(schema: &DFSchemaRef) -> Vec<&DataType> {
     schema.fields().iter().map(|field| field.data_type()).collect()
 }
 

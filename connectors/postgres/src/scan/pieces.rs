@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// The smallest range of pages: 8 MB, so that a statement's own cost is little beside it.
-pub(crate) const PIECE_PAGES_MIN: u64 = 1_000;
+pub(super) const PIECE_PAGES_MIN: u64 = 1_000;
 /// How many pieces a stream takes while nothing of the relation is left for the others.
 const PIECES_A_STREAM: u64 = 4;
 

@@ -4,7 +4,7 @@ use meesh_base::Result;
 
 use super::connection::Connection;
 use super::query::QueryResult;
-use crate::pushdown::literal::quote_text;
+use crate::quote::quote_text;
 
 /// Sees one state of the database, and changes nothing.
 pub(crate) const READ_ONLY: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";

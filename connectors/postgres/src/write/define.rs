@@ -6,7 +6,7 @@ use super::session::{INSERTING, Transaction};
 use super::statement::{list, qualified};
 use crate::catalog::Relation;
 use crate::connector::PostgresConnector;
-use crate::pushdown::literal::quote_text;
+use crate::quote::quote_text;
 
 /// The statements of a definition; none: there is nothing to do.
 pub(super) struct Defined(Vec<String>);

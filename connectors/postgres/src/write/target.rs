@@ -12,7 +12,8 @@ use super::statement::qualified;
 use crate::catalog::{Relation, RemoteColumn};
 use crate::connector::PostgresConnector;
 use crate::encode::{Carrier, Encoder, carrier, direct};
-use crate::pushdown::literal::{Reason, quote_text};
+use crate::pushdown::literal::Reason;
+use crate::quote::quote_text;
 use crate::types::{Collation, ColumnType, Decoder, Form, TextForm, Wire};
 use crate::wire::READ_ONLY;
 

@@ -5,7 +5,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use meesh_connector_spi::Verdict;
 
 use super::*;
-use crate::pushdown::literal::quote_text;
+use crate::quote::quote_text;
 
 const COLUMNS: &str = "id bigint PRIMARY KEY, n int, s smallint, price numeric(12,2), bare numeric, name text, \
     code char(8), cc text COLLATE \"C\", loose text COLLATE \"und-ci\", mood text, u uuid, j jsonb, day date, \
