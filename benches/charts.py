@@ -45,8 +45,9 @@ def scan(file: Path, rows: list[dict], scale: str) -> None:
     figure, axes = plt.subplots(figsize=(11, 4), layout="constrained")
     colours = [COLOURS.get(row["method"].split("_")[0], COLOURS["psql"]) for row in rows]
     bars = axes.barh([row["title"] for row in rows], [row["mrows_s"] for row in rows], color=colours, height=0.7)
-    # Inside the bars: beside them are the lines.
-    axes.bar_label(bars, [f"{row['mrows_s']:.2f}" for row in rows], padding=-30, color="white", weight="bold")
+    # Where the bars begin: at their ends are the lines.
+    for row in rows:
+        axes.text(0.01, row["title"], f"{row['mrows_s']:.2f}", color="white", weight="bold", va="center")
     copy = rows[-1]["mrows_s"]
     axes.axvline(copy, color="black", linewidth=0.8, linestyle=":")
     goals = {f"meesh_{connections}": copy * FIGURES[f"scan_{connections}_vs_copy"].at_least for connections in (1, 2)}
