@@ -207,8 +207,7 @@ impl Connection {
 
     /// Reads more, once enough has been gathered where that pays.
     async fn fill_paced(&mut self) -> Result<()> {
-        let Some(socket) = self.transport.plain_tcp() else { return self.fill().await };
-        let gather = self.pace.gather(socket);
+        let gather = self.pace.gather(self.transport.plain_tcp());
         if gather == Gather::Nothing {
             let before = self.receive.pending().len();
             self.fill().await?;

@@ -1,6 +1,7 @@
 //! The byte stream below the protocol: TCP, a Unix socket, or TLS over TCP.
 
-use std::io;
+use std::io::{self, Read as _, Write as _};
+use std::mem;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -34,6 +35,8 @@ impl Endpoint {
 pub(crate) enum Transport {
     /// Not encrypted.
     Tcp(TcpStream),
+    /// The same while what arrives wakes nobody.
+    Unwatched(std::net::TcpStream),
     /// On this machine.
     Unix(UnixStream),
     /// Encrypted. The reader below gathers what rustls would read in pieces of 4 KiB.
@@ -62,17 +65,23 @@ impl Transport {
     /// Reads what is there, at least one byte; zero at the end of the stream. Nothing is lost when
     /// the call is dropped.
     pub(super) async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.watch()?;
         match self {
             Self::Tcp(socket) => socket.read(into).await,
             Self::Unix(socket) => socket.read(into).await,
             Self::Tls(stream) => stream.read(into).await,
-            Self::Closed => Err(io::ErrorKind::NotConnected.into()),
+            Self::Unwatched(_) | Self::Closed => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
-    /// Reads what is there; `None` if nothing is, or only for a plain TCP stream.
-    pub(super) fn read_now(&self, into: &mut [u8]) -> Option<io::Result<usize>> {
-        match self.plain_tcp()?.try_read(into) {
+    /// Reads what is there; `None` if nothing is, or only for a plain TCP stream. What arrives from now on wakes
+    /// nobody, until something else is done with the stream.
+    pub(super) fn read_now(&mut self, into: &mut [u8]) -> Option<io::Result<usize>> {
+        if let Err(error) = self.unwatch() {
+            return Some(Err(error));
+        }
+        let Self::Unwatched(socket) = self else { return None };
+        match socket.read(into) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             read => Some(read),
         }
@@ -80,6 +89,7 @@ impl Transport {
 
     /// Sends everything. When the call is dropped, some of it may have been sent.
     pub(super) async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.watch()?;
         match self {
             Self::Tcp(socket) => socket.write_all(bytes).await,
             Self::Unix(socket) => socket.write_all(bytes).await,
@@ -87,7 +97,7 @@ impl Transport {
                 stream.write_all(bytes).await?;
                 stream.flush().await
             }
-            Self::Closed => Err(io::ErrorKind::NotConnected.into()),
+            Self::Unwatched(_) | Self::Closed => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
@@ -96,9 +106,29 @@ impl Transport {
         // Whether it arrives does not matter: the socket is closed next.
         let _sent = match self {
             Self::Tcp(socket) => socket.try_write(bytes),
+            Self::Unwatched(socket) => (&*socket).write(bytes),
             Self::Unix(socket) => socket.try_write(bytes),
             Self::Tls(_) | Self::Closed => Ok(0),
         };
+    }
+
+    fn unwatch(&mut self) -> io::Result<()> {
+        if let Self::Tcp(_) = self
+            && let Self::Tcp(socket) = mem::replace(self, Self::Closed)
+        {
+            *self = Self::Unwatched(socket.into_std()?);
+        }
+        Ok(())
+    }
+
+    /// Lets what arrives wake the reader again.
+    fn watch(&mut self) -> io::Result<()> {
+        if let Self::Unwatched(_) = self
+            && let Self::Unwatched(socket) = mem::replace(self, Self::Closed)
+        {
+            *self = Self::Tcp(TcpStream::from_std(socket)?);
+        }
+        Ok(())
     }
 
     /// The socket, where a low-water mark on it makes sense.
