@@ -29,6 +29,9 @@ const DEFAULT_COLLATION: &[Variant] = &[
     Variant(15_00_00, "CASE d.datlocprovider WHEN 'c' THEN d.datcollate WHEN 'b' THEN 'C' ELSE 'icu' END"),
 ];
 
+/// Whether a value is looked up in a list, instead of being compared with all of it.
+const HASHES_LISTS: &[Variant] = &[Variant(0, "false"), Variant(14_00_00, "true")];
+
 fn variant(variants: &[Variant], version: u32) -> &'static str {
     variants.iter().rev().find(|Variant(from, _)| version >= *from).map_or("", |Variant(_, text)| text)
 }
@@ -230,7 +233,7 @@ fn database(version: u32) -> String {
     format!(
         "SELECT current_setting('server_encoding'), {}, {} FROM pg_database d WHERE d.datname = current_database()",
         variant(DEFAULT_COLLATION, version),
-        version >= 140_000
+        variant(HASHES_LISTS, version)
     )
 }
 

@@ -40,16 +40,17 @@ impl OptimizerRule for ListsOfValues {
         plan.map_expressions(|expr| {
             let name = names.save(&expr);
             let changed = expr.transform_up(|expr| {
-                let expr = computed(expr, &simplifier)?;
-                Ok(match &expr {
-                    Expr::InList(list) if has_unknown(list) && !is_float(&list.expr, &schema) => {
-                        Transformed::yes(spelled_out(list))
-                    }
-                    Expr::BinaryExpr(BinaryExpr { left, op, right }) => match merged(left, *op, right) {
-                        Some(merged) => Transformed::yes(merged),
-                        None => Transformed::no(expr),
-                    },
-                    _ => Transformed::no(expr),
+                computed(expr, &simplifier)?.transform_data(|expr| {
+                    Ok(match &expr {
+                        Expr::InList(list) if has_unknown(list) && !is_float(&list.expr, &schema) => {
+                            Transformed::yes(spelled_out(list))
+                        }
+                        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match merged(left, *op, right) {
+                            Some(merged) => Transformed::yes(merged),
+                            None => Transformed::no(expr),
+                        },
+                        _ => Transformed::no(expr),
+                    })
                 })
             })?;
             Ok(changed.update_data(|expr| name.restore(expr)))
@@ -58,19 +59,24 @@ impl OptimizerRule for ListsOfValues {
 }
 
 /// The comparison with constants that are written as `1 + 1` computed: DataFusion does so while it merges lists.
-fn computed(expr: Expr, simplifier: &ExprSimplifier) -> Result<Expr> {
-    let compute = |value: Expr| match literal(&value).is_some() || is_unknown(&value) {
-        true => Ok(value),
-        false => simplifier.simplify(value),
-    };
+fn computed(expr: Expr, simplifier: &ExprSimplifier) -> Result<Transformed<Expr>> {
+    let is_open = |value: &Expr| !matches!(value, Expr::Literal(..)) && literal(value).is_none() && !is_unknown(value);
+    let compute = |value: Expr| if is_open(&value) { simplifier.simplify(value) } else { Ok(value) };
     Ok(match expr {
-        Expr::InList(list) => {
-            Expr::InList(InList { list: list.list.into_iter().map(compute).collect::<Result<_>>()?, ..list })
+        Expr::InList(list) if list.list.iter().any(is_open) => {
+            let values = list.list.into_iter().map(compute).collect::<Result<_>>()?;
+            Transformed::yes(Expr::InList(InList { list: values, ..list }))
         }
-        Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::Eq | Operator::NotEq), right }) => {
-            Expr::BinaryExpr(BinaryExpr::new(Box::new(compute(*left)?), op, Box::new(compute(*right)?)))
+        Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::Eq | Operator::NotEq), right })
+            if is_open(&left) || is_open(&right) =>
+        {
+            Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(
+                Box::new(compute(*left)?),
+                op,
+                Box::new(compute(*right)?),
+            )))
         }
-        other => other,
+        other => Transformed::no(other),
     })
 }
 
