@@ -4,7 +4,7 @@
 //! analyzer   moments, one_row -> DataFusion's -> membership
 //! optimizer  zeros -> DataFusion's, lists before each simplify_expressions, filters before each push_down_filter,
 //!            keys around what finds a join's
-//! physical   DataFusion's, filters, limits and constants around those that they mend -> sorts -> its last check
+//! physical   sorts -> DataFusion's, filters, limits and constants around those that they mend -> sorts -> its last check
 //! ```
 //!
 //! `tests/slt/planner.slt`, `correlated.slt` and `membership.slt` have a statement for each.
@@ -35,7 +35,7 @@ use lists::ListsOfValues;
 use membership::Membership;
 use moments::DatesAmongTimestamps;
 use one_row::OneRowSubqueries;
-use sorts::MissedSorts;
+use sorts::{ComputedEqualities, MissedSorts};
 use zeros::CanonicalFloats;
 
 type Rule = Arc<dyn OptimizerRule + Send + Sync>;
@@ -82,5 +82,6 @@ pub(crate) fn physical_rules() -> Vec<PhysicalRule> {
             _ => vec![rule],
         }
     };
-    PhysicalOptimizer::new().rules.into_iter().map(mended).flat_map(with_ours).collect()
+    let first: [PhysicalRule; 1] = [Arc::new(ComputedEqualities)];
+    first.into_iter().chain(PhysicalOptimizer::new().rules.into_iter().map(mended).flat_map(with_ours)).collect()
 }

@@ -2,15 +2,20 @@
 //!
 //! A filter `CASE … END = 'A'` makes the CASE a constant, by which nothing need be sorted. The rules after the one
 //! that decides so may put an operator in between that hands on the columns but not what is known of the CASE; the
-//! plan is then refused, because an operator asks for an order that is not to be seen.
+//! plan is then refused, because an operator asks for an order that is not to be seen. Nor is it seen after a filter
+//! `x = abs(x)`: wherever one of them is met the other may stand for it, and so for the `x` in it, again and again.
 
 use std::sync::Arc;
 
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::physical_expr::LexOrdering;
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::expressions::{BinaryExpr, Column, lit};
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::{LexOrdering, PhysicalExpr, conjunction, split_conjunction};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, replace_children_if_necessary};
 
@@ -49,5 +54,50 @@ impl PhysicalOptimizerRule for MissedSorts {
 
     fn schema_check(&self) -> bool {
         true
+    }
+}
+
+/// Filters by `column = expression of columns` that no order is learned from.
+#[derive(Debug)]
+pub(super) struct ComputedEqualities;
+
+impl PhysicalOptimizerRule for ComputedEqualities {
+    fn name(&self) -> &str {
+        "computed_equalities"
+    }
+
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|plan| {
+            let Some(filter) = plan.downcast_ref::<FilterExec>() else { return Ok(Transformed::no(plan)) };
+            let conditions = split_conjunction(filter.predicate());
+            if !conditions.iter().any(|condition| is_computed(condition)) {
+                return Ok(Transformed::no(plan));
+            }
+            // A filter passes on what is true, and says so here.
+            let unread = |condition: &Arc<dyn PhysicalExpr>| match is_computed(condition) {
+                true => Arc::new(BinaryExpr::new(Arc::clone(condition), Operator::IsNotDistinctFrom, lit(true))) as _,
+                false => Arc::clone(condition),
+            };
+            let predicate = conjunction(conditions.into_iter().map(unread));
+            Ok(Transformed::yes(Arc::new(FilterExecBuilder::from(filter).with_predicate(predicate).build()?) as _))
+        })
+        .map(|plan| plan.data)
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// Whether `condition` is an equality of a column with an expression of columns.
+fn is_computed(condition: &Arc<dyn PhysicalExpr>) -> bool {
+    let Some(equality) = condition.downcast_ref::<BinaryExpr>().filter(|binary| *binary.op() == Operator::Eq) else {
+        return false;
+    };
+    let is_column = |side: &Arc<dyn PhysicalExpr>| side.downcast_ref::<Column>().is_some();
+    match (is_column(equality.left()), is_column(equality.right())) {
+        (true, false) => !collect_columns(equality.right()).is_empty(),
+        (false, true) => !collect_columns(equality.left()).is_empty(),
+        _ => false,
     }
 }
