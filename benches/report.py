@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import charts
+import congestion
 import fed
 from goals import FIGURES
 from part import Part, ratio
@@ -89,7 +90,8 @@ def machine() -> str:
     model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                   if line.startswith("model name")), platform.processor())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{len(os.sched_getaffinity(0))} cores ({model}), {memory:.0f} GiB, {platform.system()}"
+    sending = f", TCP by {congestion.control()}" if congestion.control() else ""
+    return f"{len(os.sched_getaffinity(0))} cores ({model}), {memory:.0f} GiB, {platform.system()}{sending}"
 
 
 def section(folder: Path, name: str, part: dict) -> str:

@@ -2,7 +2,7 @@
 """`make bench`: meesh beside DuckDB, psql and other readers of PostgreSQL; writes benches/report/.
 
     python benches/run.py [--parts fed,scan,keys,one,small] [--scale 1] [--rounds 5] [--queries 1,3,18]
-                          [--answers-only] [--no-report | --report FOLDER]
+                          [--congestion-control cubic] [--answers-only] [--no-report | --report FOLDER]
 
 fed    TPC-H with nation, customer and orders in PostgreSQL and the rest Parquet in S3
 scan   lineitem out of PostgreSQL into Arrow, beside `psql COPY BINARY`
@@ -21,6 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
+import congestion  # noqa: E402
 import fed  # noqa: E402
 import fixtures  # noqa: E402
 import keys  # noqa: E402
@@ -43,7 +44,8 @@ PARTS = {
 def main() -> int:
     options = parse()
     print(f"preparing TPC-H scale factor {options.scale}: files, PostgreSQL, S3", flush=True)
-    with fixtures.s3(options.scale) as s3, fixtures.postgres(options.scale) as postgres:
+    with congestion.controlled_by(options.congestion_control), fixtures.s3(options.scale) as s3, \
+            fixtures.postgres(options.scale) as postgres:
         print(f"S3 server: {s3.name}", flush=True)
         at = argparse.Namespace(s3=s3, postgres=postgres)
         if options.answers_only:
@@ -68,6 +70,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--scale", default="1", help="TPC-H scale factor (default 1)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--queries", help="of TPC-H, a list such as 1,3,18 (default: all 22)")
+    parser.add_argument("--congestion-control", metavar="NAME",
+                        help="TCP's on this machine during the run, such as cubic; needs root (default: as it is set)")
     parser.add_argument("--answers-only", action="store_true", help="compare the answers of fed and leave")
     parser.add_argument("--no-report", action="store_true", help="only print")
     parser.add_argument("--report", type=Path, default=HERE / "report", metavar="FOLDER",
