@@ -115,13 +115,13 @@ fn join_type(plan: &Arc<dyn ExecutionPlan>) -> Option<JoinType> {
 
 /// Passes its input on, and says nothing of the values.
 #[derive(Debug)]
-struct SideExec {
+pub(super) struct SideExec {
     input: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,
 }
 
 impl SideExec {
-    fn new(input: Arc<dyn ExecutionPlan>) -> Self {
+    pub(super) fn new(input: Arc<dyn ExecutionPlan>) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(input.schema()),
             input.output_partitioning().clone(),

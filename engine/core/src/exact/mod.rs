@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! analyzer   moments, one_row -> DataFusion's -> membership
-//! optimizer  zeros -> DataFusion's, lists before each simplify_expressions, filters before each push_down_filter,
-//!            keys around what finds a join's
+//! optimizer  zeros -> DataFusion's, lists before each simplify_expressions, filters before and totals around each
+//!            push_down_filter, keys around what finds a join's
 //! physical   sorts -> DataFusion's, filters, limits and constants around those that they mend -> sorts -> its last check
 //! ```
 //!
@@ -18,6 +18,7 @@ mod membership;
 mod moments;
 mod one_row;
 mod sorts;
+mod totals;
 mod zeros;
 
 use std::sync::Arc;
@@ -35,7 +36,8 @@ use lists::ListsOfValues;
 use membership::Membership;
 use moments::DatesAmongTimestamps;
 use one_row::OneRowSubqueries;
-use sorts::{ComputedEqualities, MissedSorts};
+use sorts::{ComputedEqualities, MissedSorts, RunningExtremes};
+use totals::{TotalsLimited, TotalsUnlimited};
 use zeros::CanonicalFloats;
 
 type Rule = Arc<dyn OptimizerRule + Send + Sync>;
@@ -52,7 +54,13 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 pub(crate) fn optimizer_rules() -> Vec<Rule> {
     let with_ours = |rule: Rule| -> Vec<Rule> {
         match rule.name() {
-            "push_down_filter" => vec![Arc::new(LiteralsLast), Arc::new(ImpossibleFilters), rule],
+            "push_down_filter" => vec![
+                Arc::new(LiteralsLast),
+                Arc::new(ImpossibleFilters),
+                Arc::new(TotalsLimited),
+                rule,
+                Arc::new(TotalsUnlimited),
+            ],
             "simplify_expressions" => vec![Arc::new(ListsOfValues), rule],
             "extract_equijoin_predicate" => vec![Arc::new(KeysAsConditions), rule, Arc::new(KeysAsConditions)],
             _ => vec![rule],
@@ -77,7 +85,7 @@ pub(crate) fn physical_rules() -> Vec<PhysicalRule> {
     // Joins are swapped by one of the rules, and the next use what is known of their sides.
     let with_ours = |rule: PhysicalRule| -> Vec<PhysicalRule> {
         match rule.name() {
-            "join_selection" => vec![rule, Arc::new(SideConstants)],
+            "join_selection" => vec![rule, Arc::new(SideConstants), Arc::new(RunningExtremes)],
             "SanityCheckPlan" => vec![Arc::new(MissedSorts), rule],
             _ => vec![rule],
         }

@@ -4,20 +4,27 @@
 //! that decides so may put an operator in between that hands on the columns but not what is known of the CASE; the
 //! plan is then refused, because an operator asks for an order that is not to be seen. Nor is it seen after a filter
 //! `x = abs(x)`: wherever one of them is met the other may stand for it, and so for the `x` in it, again and again.
+//!
+//! A running maximum grows from row to row, which DataFusion takes for an order with the NULLs last. But it is NULL
+//! until the first value comes.
 
 use std::sync::Arc;
 
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::logical_expr::Operator;
+use datafusion::logical_expr::{Operator, SetMonotonicity};
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, lit};
 use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::window::{PlainAggregateWindowExpr, SlidingAggregateWindowExpr, WindowExpr};
 use datafusion::physical_expr::{LexOrdering, PhysicalExpr, conjunction, split_conjunction};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, replace_children_if_necessary};
+
+use super::constants::SideExec;
 
 /// Sorts where an operator asks for an order that its input is not known to have.
 #[derive(Debug)]
@@ -100,4 +107,43 @@ fn is_computed(condition: &Arc<dyn PhysicalExpr>) -> bool {
         (false, true) => !collect_columns(equality.left()).is_empty(),
         _ => false,
     }
+}
+
+/// Window functions whose results are not taken for ordered.
+#[derive(Debug)]
+pub(super) struct RunningExtremes;
+
+impl PhysicalOptimizerRule for RunningExtremes {
+    fn name(&self) -> &str {
+        "running_extremes"
+    }
+
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|plan| {
+            let bounded = plan.downcast_ref::<BoundedWindowAggExec>().map(BoundedWindowAggExec::window_expr);
+            let whole = plan.downcast_ref::<WindowAggExec>().map(WindowAggExec::window_expr);
+            match bounded.or(whole).is_some_and(|functions| functions.iter().any(is_running_extreme)) {
+                true => Ok(Transformed::yes(Arc::new(SideExec::new(plan)) as Arc<dyn ExecutionPlan>)),
+                false => Ok(Transformed::no(plan)),
+            }
+        })
+        .map(|plan| plan.data)
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// Whether the function's result never shrinks, or never grows, as its frame does, and may be NULL: `max` and `min`,
+/// not `count`.
+fn is_running_extreme(function: &Arc<dyn WindowExpr>) -> bool {
+    let plain = function.as_any().downcast_ref::<PlainAggregateWindowExpr>();
+    let sliding = function.as_any().downcast_ref::<SlidingAggregateWindowExpr>();
+    let aggregate = plain
+        .map(PlainAggregateWindowExpr::get_aggregate_expr)
+        .or(sliding.map(SlidingAggregateWindowExpr::get_aggregate_expr));
+    aggregate.is_some_and(|aggregate| {
+        aggregate.is_nullable() && aggregate.set_monotonicity() != SetMonotonicity::NotMonotonic
+    })
 }
