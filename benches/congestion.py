@@ -1,8 +1,7 @@
 """How the kernel of this machine paces what one process sends another.
 
-Linux's default, cubic, sends when there is room. bbr, which some machines are set to, measures a rate and keeps to it,
-with a timer for nearly every segment: between processes of one machine that protects nobody, and whoever receives
-pays, most of all in a virtual machine, which leaves to its host for every timer.
+Linux's default, cubic, sends when there is room. bbr, which some machines are set to, measures a rate and keeps to it
+by timers: between processes of one machine that protects nobody, and whoever receives pays.
 """
 
 from contextlib import contextmanager
@@ -23,7 +22,11 @@ def controlled_by(name: str | None):
     if name is None or name == before:
         yield
         return
-    SETTING.write_text(name)
+    try:
+        SETTING.write_text(name)
+    except OSError as error:
+        raise SystemExit(f"TCP's congestion control cannot be set to {name!r}: {error}\n"
+                         "(it takes root; tcp_available_congestion_control beside that file lists what there is)") from None
     try:
         yield
     finally:
