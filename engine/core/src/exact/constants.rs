@@ -3,8 +3,6 @@
 //! - A column of the side that an outer join fills with NULLs: below the join a filter `c = 'A'` makes it
 //!   constant, above it is 'A' or NULL. DataFusion leaves the sort by it out.
 //! - A column of a UNION that is one constant in one branch and another in the next: the sort by it is left out, too.
-//! - A condition on a constant column: pushed through the projection that makes the constant it has no
-//!   columns left, and is pushed below an aggregation without groups, which makes a row of none.
 //! - The number of distinct values of a literal NULL, which its statistics say is one.
 //! - What statistics say of an aggregation below another one that has a FILTER: it was taken for the upper's result.
 
@@ -13,9 +11,8 @@ use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{JoinType, Result, ScalarValue};
+use datafusion::common::{JoinType, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::AggregateExec;
@@ -29,42 +26,6 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties, Statistics,
     replace_children_if_necessary,
 };
-
-/// The value that a column of a plan's has in every row, if the plan says so.
-pub(super) fn constant(plan: &LogicalPlan, column: usize) -> Option<ScalarValue> {
-    match plan {
-        LogicalPlan::Projection(projection) => value_of(projection.expr.get(column)?, &projection.input),
-        LogicalPlan::SubqueryAlias(alias) => constant(&alias.input, column),
-        LogicalPlan::Filter(filter) => constant(&filter.input, column),
-        LogicalPlan::Sort(sort) => constant(&sort.input, column),
-        LogicalPlan::Limit(limit) => constant(&limit.input, column),
-        LogicalPlan::Distinct(distinct) => constant(distinct.input(), column),
-        LogicalPlan::Aggregate(aggregate) => value_of(aggregate.group_expr.get(column)?, &aggregate.input),
-        LogicalPlan::Window(window) if column < window.input.schema().fields().len() => constant(&window.input, column),
-        LogicalPlan::Join(join) => {
-            let left = join.left.schema().fields().len();
-            match join.join_type {
-                JoinType::Inner if column < left => constant(&join.left, column),
-                JoinType::Inner => constant(&join.right, column - left),
-                JoinType::Left if column < left => constant(&join.left, column),
-                JoinType::Right if column >= left => constant(&join.right, column - left),
-                JoinType::LeftSemi | JoinType::LeftAnti => constant(&join.left, column),
-                JoinType::RightSemi | JoinType::RightAnti => constant(&join.right, column),
-                _ => None,
-            }
-        }
-        _ => None,
-    }
-}
-
-fn value_of(expr: &Expr, input: &LogicalPlan) -> Option<ScalarValue> {
-    match expr {
-        Expr::Alias(alias) => value_of(&alias.expr, input),
-        Expr::Literal(value, _) => Some(value.clone()),
-        Expr::Column(column) => constant(input, input.schema().maybe_index_of_column(column)?),
-        _ => None,
-    }
-}
 
 /// Keeps what is constant below the side that an outer join fills, or in a branch of a UNION, from being taken for
 /// constant above.

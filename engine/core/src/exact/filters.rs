@@ -17,12 +17,9 @@ use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{JoinType, Result, ScalarValue};
-use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{BinaryExpr, EmptyRelation, Expr, Filter, LogicalPlan, Operator};
+use datafusion::common::{JoinType, Result};
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
 use datafusion::optimizer::optimizer::ApplyOrder;
-use datafusion::optimizer::simplify_expressions::{ExprSimplifier, simplify_predicates};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
@@ -31,57 +28,6 @@ use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
-
-use super::constants::constant;
-
-/// Filters one of whose conditions is never true become no rows at once.
-///
-/// DataFusion pushes a condition without columns below everything, below an aggregation without groups as
-/// well: that makes one row of none, so `WHERE NULL` above `count(*)` kept it.
-#[derive(Debug)]
-pub(super) struct ImpossibleFilters;
-
-impl OptimizerRule for ImpossibleFilters {
-    fn name(&self) -> &str {
-        "impossible_filters"
-    }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        Some(ApplyOrder::TopDown)
-    }
-
-    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        let LogicalPlan::Filter(filter) = &plan else { return Ok(Transformed::no(plan)) };
-        let conditions = split_conjunction_owned(filter.predicate.clone());
-        let resolved = conditions.iter().map(|condition| resolved(condition, &filter.input, config));
-        let resolved = resolved.collect::<Result<Vec<_>>>()?;
-        let is = |condition: &Expr, values: &[Option<bool>]| match condition {
-            Expr::Literal(ScalarValue::Boolean(value), _) => values.contains(value),
-            Expr::Literal(ScalarValue::Null, _) => values.contains(&None),
-            _ => false,
-        };
-        // Conditions that contradict each other are found only while they are pushed, if not here.
-        let never = |conditions: &[Expr]| conditions.iter().any(|condition| is(condition, &[Some(false), None]));
-        if never(&resolved) || never(&simplify_predicates(conditions.clone())?) {
-            let schema = Arc::clone(filter.input.schema());
-            return Ok(Transformed::yes(LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema })));
-        }
-        // One that always holds would be pushed as far as one that never does.
-        let kept: Vec<Expr> = conditions
-            .into_iter()
-            .zip(&resolved)
-            .filter(|(_, resolved)| !is(resolved, &[Some(true)]))
-            .map(|(condition, _)| condition)
-            .collect();
-        if kept.len() == resolved.len() {
-            return Ok(Transformed::no(plan));
-        }
-        Ok(Transformed::yes(match conjunction(kept) {
-            Some(predicate) => LogicalPlan::Filter(Filter::try_new(predicate, Arc::clone(&filter.input))?),
-            None => filter.input.as_ref().clone(),
-        }))
-    }
-}
 
 /// Comparisons with a literal have it on their right.
 ///
@@ -125,27 +71,6 @@ fn literal_last(expr: Expr) -> Transformed<Expr> {
         }
         expr => Transformed::no(expr),
     }
-}
-
-/// A condition whose columns are all constant, as what it comes to; any other as it is.
-fn resolved(condition: &Expr, input: &Arc<LogicalPlan>, config: &dyn OptimizerConfig) -> Result<Expr> {
-    let schema = input.schema();
-    let mut all_constant = !condition.is_volatile();
-    let inlined = condition.clone().transform_up(|expr| {
-        let Expr::Column(column) = &expr else {
-            all_constant &= !matches!(expr, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_));
-            return Ok(Transformed::no(expr));
-        };
-        let value = schema.maybe_index_of_column(column).and_then(|index| constant(input, index));
-        all_constant &= value.is_some();
-        Ok(value.map_or_else(|| Transformed::no(expr), |value| Transformed::yes(Expr::Literal(value, None))))
-    })?;
-    if !all_constant {
-        return Ok(condition.clone());
-    }
-    let context =
-        SimplifyContext::builder().with_schema(Arc::clone(schema)).with_config_options(config.options()).build();
-    ExprSimplifier::new(context).simplify(inlined.data)
 }
 
 /// A rule that pushes projections, which sees filters that hand on all of their columns.

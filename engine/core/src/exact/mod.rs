@@ -29,7 +29,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use constants::{PlainStatistics, SideConstants};
-use filters::{FiltersByName, ImpossibleFilters, LiteralsLast, WholeFilters};
+use filters::{FiltersByName, LiteralsLast, WholeFilters};
 use keys::KeysAsConditions;
 use limits::LimitsBelowWindows;
 use lists::ListsOfValues;
@@ -54,13 +54,9 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 pub(crate) fn optimizer_rules() -> Vec<Rule> {
     let with_ours = |rule: Rule| -> Vec<Rule> {
         match rule.name() {
-            "push_down_filter" => vec![
-                Arc::new(LiteralsLast),
-                Arc::new(ImpossibleFilters),
-                Arc::new(TotalsLimited),
-                rule,
-                Arc::new(TotalsUnlimited),
-            ],
+            "push_down_filter" => {
+                vec![Arc::new(LiteralsLast), Arc::new(TotalsLimited), rule, Arc::new(TotalsUnlimited)]
+            }
             "simplify_expressions" => vec![Arc::new(ListsOfValues), rule],
             "extract_equijoin_predicate" => vec![Arc::new(KeysAsConditions), rule, Arc::new(KeysAsConditions)],
             _ => vec![rule],

@@ -1,8 +1,8 @@
 //! Filters that DataFusion would push below an aggregation that makes a row of none.
 //!
-//! It pushes a condition below a GROUP BY if all its columns are grouped by, and so one without columns. Below an
-//! aggregation without groups, or with grouping sets, one of which may have none, `false` leaves a row where there
-//! should be none:
+//! It pushes a condition below a GROUP BY if all its columns are grouped by, and so one without columns, such as what
+//! a condition on a constant column becomes below the projection that makes the constant. Below an aggregation
+//! without groups, or with grouping sets, one of which may have none, `false` leaves a row where there should be none:
 //!
 //! ```sql
 //! SELECT n FROM (SELECT count(*) AS n FROM t) s RIGHT JOIN u ON s.n = u.n AND u.m = NULL   -- n is 0, not NULL
