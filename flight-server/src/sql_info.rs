@@ -13,11 +13,9 @@ use arrow::array::{
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, UnionFields, UnionMode};
 use arrow::error::ArrowError;
-use meesh_engine::{Engine, Error};
+use meesh_engine::{Engine, Error, RESERVED_WORDS};
 
-use crate::sql_words::{
-    CONVERSIONS, DATETIME_FUNCTIONS, KEYWORDS, NUMERIC_FUNCTIONS, STRING_FUNCTIONS, SYSTEM_FUNCTIONS,
-};
+use crate::sql_words::{CONVERSIONS, DATETIME_FUNCTIONS, NUMERIC_FUNCTIONS, STRING_FUNCTIONS, SYSTEM_FUNCTIONS};
 
 /// One value; the variants are the union's members, in order.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +60,7 @@ const INFOS: &[(u32, Value)] = &[
     (505, Int(1)), // quoted identifiers: likewise
     (506, Bool(true)),
     (507, Int(3)), // NULLs at the end
-    (508, List(KEYWORDS)),
+    (508, List(RESERVED_WORDS)),
     (509, List(NUMERIC_FUNCTIONS)),
     (510, List(STRING_FUNCTIONS)),
     (511, List(SYSTEM_FUNCTIONS)),

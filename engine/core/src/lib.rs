@@ -33,4 +33,4 @@ pub use meesh_base::{Error, ErrorKind, Position, QueryId, QueryScope, Result};
 pub use meesh_connector_spi::{
     CheckStep, ColumnInfo, Connector, ConnectorFactory, Health, TableDescription, TableInfo, TableKind,
 };
-pub use meesh_sql::type_name;
+pub use meesh_sql::{RESERVED_WORDS, type_name};

@@ -1,7 +1,7 @@
 //! Words that cannot be names unless quoted.
 
 /// Trino's reserved words ("Keywords and identifiers" of its manual), sorted.
-const RESERVED: &[&str] = &[
+pub const RESERVED_WORDS: &[&str] = &[
     "ALTER",
     "AND",
     "AS",
@@ -102,7 +102,7 @@ const NO_IMPLICIT_ALIAS: &[&str] = &[
 
 /// Whether the word is reserved, whatever its case.
 pub(crate) fn is_reserved(word: &str) -> bool {
-    contains(RESERVED, word)
+    contains(RESERVED_WORDS, word)
 }
 
 /// Whether the word may be an alias without AS.
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn the_tables_are_sorted() {
-        assert!(RESERVED.is_sorted() && NO_IMPLICIT_ALIAS.is_sorted());
+        assert!(RESERVED_WORDS.is_sorted() && NO_IMPLICIT_ALIAS.is_sorted());
         assert!(is_reserved("Select") && !is_reserved("date") && !is_implicit_alias("limit"));
     }
 }

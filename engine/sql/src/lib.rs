@@ -23,6 +23,7 @@ mod write;
 use meesh_base::Result;
 
 pub use assign::{assignable, assigned};
+pub use keywords::RESERVED_WORDS;
 pub use labels::Labels;
 pub use limits::{Limits, STATEMENT_LIMITS};
 pub use operators::TrinoOperators;

@@ -9,17 +9,26 @@ use datafusion::logical_expr::{Expr, Extension, Filter, LogicalPlan};
 use meesh_connector_spi::{Connector, Pushdown, Verdict, source_table};
 
 use super::fragment::Fragment;
+use crate::session::Session;
 
-/// Whether a catalog may take anything beyond plain scans.
-type Takes<'a> = &'a dyn Fn(&str) -> bool;
+/// What a session says of which sources may take more than plain scans.
+#[derive(Debug, Clone)]
+pub(crate) struct PushdownSwitch(pub(crate) Session);
 
-/// The plan with every largest fragment replaced by a [`Fragment`] leaf, of those catalogs that `takes`.
-pub(super) fn cut(plan: LogicalPlan, takes: Takes<'_>) -> Result<LogicalPlan> {
-    Ok(Cut { takes }.walk(plan, true)?.into_local(Vec::new()))
+impl PushdownSwitch {
+    /// Whether the source `catalog` may.
+    fn is_on(&self, catalog: &str) -> bool {
+        self.0.pushdown_enabled(catalog)
+    }
+}
+
+/// The plan with every largest fragment replaced by a [`Fragment`] leaf; `switch` is none if every source may take some.
+pub(super) fn cut(plan: LogicalPlan, switch: Option<&PushdownSwitch>) -> Result<LogicalPlan> {
+    Ok(Cut { switch }.walk(plan, true)?.into_local(Vec::new()))
 }
 
 struct Cut<'a> {
-    takes: Takes<'a>,
+    switch: Option<&'a PushdownSwitch>,
 }
 
 /// A sub-plan on its way up.
@@ -56,10 +65,14 @@ fn common_source(pieces: &[Piece]) -> Option<Arc<dyn Connector>> {
 }
 
 impl Cut<'_> {
+    fn may_take(&self, catalog: &str) -> bool {
+        self.switch.is_none_or(|switch| switch.is_on(catalog))
+    }
+
     /// `ordered`: whether somebody above sees the order of the rows.
     fn walk(&self, plan: LogicalPlan, ordered: bool) -> Result<Piece> {
         if let LogicalPlan::TableScan(scan) = &plan {
-            let Some(table) = source_table(&scan.source).filter(|table| (self.takes)(&table.catalog)) else {
+            let Some(table) = source_table(&scan.source).filter(|table| self.may_take(&table.catalog)) else {
                 return Ok(Piece::Local(plan));
             };
             return Ok(match table.connector.pushdown().map(|pushdown| pushdown.classify(&plan)) {
@@ -167,6 +180,6 @@ impl Cut<'_> {
 
     /// A node that is computed here; the subqueries in its expressions have fragments of their own.
     fn local_node(&self, plan: LogicalPlan) -> Result<Piece> {
-        Ok(Piece::Local(plan.map_subqueries(|subquery| Ok(Transformed::yes(cut(subquery, self.takes)?)))?.data))
+        Ok(Piece::Local(plan.map_subqueries(|subquery| Ok(Transformed::yes(cut(subquery, self.switch)?)))?.data))
     }
 }

@@ -19,7 +19,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::common::Result;
-use datafusion::common::config::ConfigOptions;
+use datafusion::common::config::{ConfigOptions, OptimizerOptions};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
@@ -134,7 +134,7 @@ impl ExecutionPlan for JoinKeysExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let mut config = context.session_config().clone();
-        let defaults = ConfigOptions::default().optimizer;
+        let defaults = OptimizerOptions::default();
         let optimizer = &mut config.options_mut().optimizer;
         (optimizer.hash_join_inlist_pushdown_max_distinct_values, optimizer.hash_join_inlist_pushdown_max_size) =
             if self.lists {

@@ -21,8 +21,9 @@ mod planner;
 mod wanted;
 mod whole;
 
+pub(crate) use cut::PushdownSwitch;
 pub(crate) use keys::JoinKeys;
 pub(crate) use pass::pass_plain_texts;
-pub(crate) use planner::{FederatedPlanner, PushdownSwitch};
+pub(crate) use planner::FederatedPlanner;
 pub(crate) use wanted::with_wanted_rows;
 pub(crate) use whole::whole;

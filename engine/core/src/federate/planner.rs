@@ -12,21 +12,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 use meesh_connector_spi::{SourceScanExec, into_datafusion, query_scope};
 
-use super::cut::cut;
+use super::cut::{PushdownSwitch, cut};
 use super::divide::divide;
 use super::fragment::Fragment;
-use crate::session::Session;
-
-/// What a session says of which sources may take more than plain scans.
-#[derive(Debug, Clone)]
-pub(crate) struct PushdownSwitch(pub(crate) Session);
-
-impl PushdownSwitch {
-    /// Whether the source `catalog` may.
-    pub(super) fn is_on(&self, catalog: &str) -> bool {
-        self.0.pushdown_enabled(catalog)
-    }
-}
 
 /// DataFusion's planner with the federation step in front of it.
 #[derive(Debug)]
@@ -42,8 +30,7 @@ impl QueryPlanner for FederatedPlanner {
         let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(FragmentPlanner)]);
         let scope = query_scope(session.config())?;
         let switch = session.config().get_extension::<PushdownSwitch>();
-        let takes = |catalog: &str| switch.as_ref().is_none_or(|switch| switch.is_on(catalog));
-        let federated = divide(cut(logical_plan.clone(), &takes)?, &scope).await?;
+        let federated = divide(cut(logical_plan.clone(), switch.as_deref())?, &scope).await?;
         planner.create_physical_plan(&federated, session).await
     }
 }

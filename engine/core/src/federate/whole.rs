@@ -3,9 +3,8 @@
 use datafusion::common::Result;
 use datafusion::logical_expr::LogicalPlan;
 
-use super::cut::cut;
+use super::cut::{PushdownSwitch, cut};
 use super::fragment::Fragment;
-use super::planner::PushdownSwitch;
 
 /// The plan as the fragment that the source `source_key` takes of it; `None` if it leaves something.
 ///
@@ -18,8 +17,7 @@ pub(crate) fn whole(
     source_key: &str,
     switch: Option<&PushdownSwitch>,
 ) -> Result<Option<LogicalPlan>> {
-    let takes = |catalog: &str| switch.is_none_or(|switch| switch.is_on(catalog));
-    let LogicalPlan::Extension(extension) = cut(plan.clone(), &takes)? else { return Ok(None) };
+    let LogicalPlan::Extension(extension) = cut(plan.clone(), switch)? else { return Ok(None) };
     let fragment = extension.node.as_any().downcast_ref::<Fragment>();
     let own = fragment.filter(|fragment| fragment.connector.source_key() == source_key);
     Ok(own.map(|fragment| fragment.plan.clone()))
