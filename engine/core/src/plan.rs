@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 
 use crate::catalog::{CatalogView, default_catalog, default_schema};
 use crate::cooperate::CooperativeJoins;
-use crate::exact::{analyzer_rules, physical_rules};
+use crate::exact::{analyzer_rules, groups_as_written, physical_rules};
 use crate::federate::{FederatedPlanner, JoinKeys, PushdownSwitch, pass_plain_texts, whole, with_wanted_rows};
 use crate::limits::QueryMemoryPool;
 use crate::parameters::Parameters;
@@ -328,7 +328,7 @@ async fn logical_plan(state: &SessionState, query: Query) -> Result<LogicalPlan>
     let statement = DataFusionStatement::Statement(Box::new(AstStatement::Query(query.ast)));
     let plan = state.statement_to_plan(statement).await.map_err(plan_error)?;
     check_size(&plan)?;
-    Ok(plan)
+    groups_as_written(plan).map_err(plan_error)
 }
 
 /// Refuses a plan that would keep the optimizer busy for minutes.

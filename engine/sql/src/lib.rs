@@ -27,7 +27,7 @@ pub use keywords::RESERVED_WORDS;
 pub use labels::Labels;
 pub use limits::{Limits, STATEMENT_LIMITS};
 pub use operators::TrinoOperators;
-pub use statement::{ExplainFormat, ExplainKind, Literal, PassThrough, Query, Statement, TableName};
+pub use statement::{ExplainFormat, ExplainKind, GROUPS_END, Literal, PassThrough, Query, Statement, TableName};
 pub use types::{TrinoTypes, second_digits, type_name};
 pub use write::{Action, CASE, ColumnName, PART, ROW, SchemaName, TARGET, Write};
 

@@ -1,8 +1,9 @@
 //! What DataFusion's planner would answer otherwise than SQL, each with the rule that mends it.
 //!
 //! ```text
+//! as written groups
 //! analyzer   moments, one_row -> DataFusion's -> membership
-//! optimizer  zeros -> DataFusion's, lists before each simplify_expressions, filters before and totals around each
+//! optimizer  zeros -> DataFusion's, dependencies before what goes by them, lists before each simplify_expressions, filters before and totals around each
 //!            push_down_filter, keys around what finds a join's
 //! physical   sorts -> DataFusion's, filters, limits and constants around those that they mend -> sorts -> its last check
 //! ```
@@ -10,6 +11,7 @@
 //! `tests/slt/planner.slt`, `correlated.slt` and `membership.slt` have a statement for each.
 
 mod constants;
+mod dependencies;
 mod filters;
 mod keys;
 mod limits;
@@ -29,6 +31,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use constants::{PlainStatistics, SideConstants};
+use dependencies::KnownDependencies;
 use filters::{FiltersByName, LiteralsLast, WholeFilters};
 use keys::KeysAsConditions;
 use limits::LimitsBelowWindows;
@@ -39,6 +42,8 @@ use one_row::OneRowSubqueries;
 use sorts::{ComputedEqualities, MissedSorts, RunningExtremes};
 use totals::{TotalsLimited, TotalsUnlimited};
 use zeros::CanonicalFloats;
+
+pub(crate) use dependencies::groups_as_written;
 
 type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 type PhysicalRule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
@@ -52,8 +57,12 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 
 /// The rules that make a plan fast.
 pub(crate) fn optimizer_rules() -> Vec<Rule> {
+    let known: Rule = Arc::new(KnownDependencies);
     let with_ours = |rule: Rule| -> Vec<Rule> {
         match rule.name() {
+            "eliminate_duplicated_expr" | "eliminate_join" | "optimize_projections" | "replace_distinct_aggregate" => {
+                vec![Arc::clone(&known), rule]
+            }
             "push_down_filter" => {
                 vec![Arc::new(LiteralsLast), Arc::new(TotalsLimited), rule, Arc::new(TotalsUnlimited)]
             }

@@ -10,13 +10,14 @@ use datafusion::sql::sqlparser::ast::{
 use meesh_base::Result;
 
 use super::Parser;
-use super::literal::plain_number;
+use super::literal::{plain_number, text};
 use super::query::Term;
 use super::relation::Source;
 use super::using::Merged;
 use crate::keywords::is_implicit_alias;
 use crate::labels::OutputColumn;
 use crate::lexer::Kind;
+use crate::statement::GROUPS_END;
 
 /// A column that the plan calls otherwise than the statement does.
 pub(super) struct Renamed {
@@ -254,7 +255,13 @@ impl Parser<'_> {
             Expr::Tuple(columns) => columns,
             other => vec![other],
         });
-        Ok(GroupByExpr::Expressions(expressions.map(plain_number).collect(), Vec::new()))
+        let mut expressions: Vec<Expr> = expressions.map(plain_number).collect();
+        // DataFusion leaves grouping sets as they are.
+        let is_set = |element: &Expr| matches!(element, Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_));
+        if !expressions.iter().any(is_set) {
+            expressions.push(text(GROUPS_END));
+        }
+        Ok(GroupByExpr::Expressions(expressions, Vec::new()))
     }
 
     fn grouping_element(&mut self) -> Result<Expr> {
