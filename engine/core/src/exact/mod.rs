@@ -1,10 +1,10 @@
 //! What DataFusion's planner would answer otherwise than SQL, each with the rule that mends it.
 //!
 //! ```text
-//! as written groups
+//! statement  dependencies (groups as they are written)
 //! analyzer   moments, one_row -> DataFusion's -> membership
-//! optimizer  zeros -> DataFusion's, dependencies before what goes by them, lists before each simplify_expressions, filters before and totals around each
-//!            push_down_filter, keys around what finds a join's
+//! optimizer  zeros -> DataFusion's, lists before each simplify_expressions, filters before and totals around each
+//!            push_down_filter, keys around what finds a join's, dependencies before what goes by them
 //! physical   sorts -> DataFusion's, filters, limits and constants around those that they mend -> sorts -> its last check
 //! ```
 //!
