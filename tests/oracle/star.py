@@ -6,15 +6,16 @@ an outer join or a window function.
 
 import random
 
-from oracle.generator import DEPTH, Generator, Relation, Sql, Value, join
+from oracle.generator import DEPTH, Relation, Sql, Value, join
 from oracle.schema import BIG, ROWS, Column
+from oracle.shapes import Shapes
 
 # Kinds beside a kind's own that it is compared with.
 COMPARED = {("int", "decimal"), ("decimal", "int"), ("date", "timestamp"), ("timestamp", "date")}
 JOINS = ["JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]
 
 
-class Star(Generator):
+class Star(Shapes):
     """`share` of its questions have this shape."""
 
     def __init__(self, chance: random.Random, tables: dict[str, list[Column]], places: dict[str, str], share: float):

@@ -3,6 +3,8 @@
 //! - A column of the side that an outer join fills with NULLs: below the join a filter `c = 'A'` makes it
 //!   constant, above it is 'A' or NULL. DataFusion leaves the sort by it out.
 //! - A column of a UNION that is one constant in one branch and another in the next: the sort by it is left out, too.
+//! - A column that ROLLUP, CUBE or GROUPING SETS fills with NULLs. Two columns that are equal, rows that are in order or
+//!   dealt out by their keys are so no longer above it, either: the aggregation's second half took groups for complete.
 //! - The number of distinct values of a literal NULL, which its statistics say is one.
 //! - What statistics say of an aggregation below another one that has a FILTER: it was taken for the upper's result.
 
@@ -23,12 +25,12 @@ use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMer
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties, Statistics,
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties, Statistics,
     replace_children_if_necessary,
 };
 
-/// Keeps what is constant below the side that an outer join fills, or in a branch of a UNION, from being taken for
-/// constant above.
+/// Keeps what is constant below the side that an outer join fills, in a branch of a UNION or below grouping sets from
+/// being taken for constant above.
 #[derive(Debug)]
 pub(super) struct SideConstants;
 
@@ -39,6 +41,9 @@ impl PhysicalOptimizerRule for SideConstants {
 
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         let wrapped = plan.transform_up(|plan| {
+            if plan.downcast_ref::<AggregateExec>().is_some_and(|aggregate| aggregate.group_expr().has_grouping_set()) {
+                return Ok(Transformed::yes(Arc::new(SideExec::undealt(plan)) as Arc<dyn ExecutionPlan>));
+            }
             let (left, right) = match join_type(&plan) {
                 Some(join_type) => (
                     matches!(join_type, JoinType::Right | JoinType::Full),
@@ -78,18 +83,33 @@ fn join_type(plan: &Arc<dyn ExecutionPlan>) -> Option<JoinType> {
 #[derive(Debug)]
 pub(super) struct SideExec {
     input: Arc<dyn ExecutionPlan>,
+    /// Whether the rows are dealt out to the partitions as the input says.
+    dealt: bool,
     properties: Arc<PlanProperties>,
 }
 
 impl SideExec {
     pub(super) fn new(input: Arc<dyn ExecutionPlan>) -> Self {
+        Self::silent(input, true)
+    }
+
+    /// One that does not say either which rows are in which partition.
+    fn undealt(input: Arc<dyn ExecutionPlan>) -> Self {
+        Self::silent(input, false)
+    }
+
+    fn silent(input: Arc<dyn ExecutionPlan>, dealt: bool) -> Self {
+        let partitioning = match input.output_partitioning() {
+            of_the_input if dealt => of_the_input.clone(),
+            other => Partitioning::UnknownPartitioning(other.partition_count()),
+        };
         let properties = PlanProperties::new(
             EquivalenceProperties::new(input.schema()),
-            input.output_partitioning().clone(),
+            partitioning,
             input.pipeline_behavior(),
             input.boundedness(),
         );
-        Self { input, properties: Arc::new(properties) }
+        Self { input, dealt, properties: Arc::new(properties) }
     }
 }
 
@@ -114,7 +134,7 @@ impl ExecutionPlan for SideExec {
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         let input = children.pop().unwrap_or_else(|| Arc::clone(&self.input));
-        Ok(Arc::new(Self::new(input)))
+        Ok(Arc::new(Self::silent(input, self.dealt)))
     }
 
     fn apply_expressions(

@@ -8,13 +8,14 @@
 //! ```
 //!
 //! It left `w` out of an ORDER BY k, w above, and out of a GROUP BY k, w. While it reads a statement it also adds to
-//! GROUP BY k what k determines, for those who select it (Trino refuses them); with `w` it would make more groups.
+//! GROUP BY k what k determines, for those who select it (Trino refuses them); with `w` it would make more groups, and
+//! to GROUP BY k, ROLLUP (c) it adds `c`, which leaves the sum of all `c` out.
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Dependency, FunctionalDependence, FunctionalDependencies, Result, ScalarValue};
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
+use datafusion::logical_expr::{Aggregate, Expr, GroupingSet, LogicalPlan};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use meesh_sql::GROUPS_END;
 
@@ -26,7 +27,9 @@ use meesh_sql::GROUPS_END;
 pub(crate) fn groups_as_written(plan: LogicalPlan) -> Result<LogicalPlan> {
     let mut grouped = false;
     plan.apply_with_subqueries(|node| {
-        grouped = matches!(node, LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.iter().any(is_end));
+        if let LogicalPlan::Aggregate(aggregate) = node {
+            grouped = aggregate.group_expr.iter().any(|group| group.exists(|part| Ok(is_end(part))).unwrap_or(false));
+        }
         Ok(if grouped { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     if !grouped {
@@ -36,13 +39,22 @@ pub(crate) fn groups_as_written(plan: LogicalPlan) -> Result<LogicalPlan> {
         let LogicalPlan::Aggregate(mut aggregate) = plan else {
             return plan.recompute_schema().map(Transformed::yes);
         };
-        if let Some(end) = aggregate.group_expr.iter().position(is_end) {
-            aggregate.group_expr.truncate(end);
+        until_the_end(&mut aggregate.group_expr);
+        for group in &mut aggregate.group_expr {
+            if let Expr::GroupingSet(GroupingSet::GroupingSets(sets)) = group {
+                sets.iter_mut().for_each(until_the_end);
+            }
         }
         Aggregate::try_new(aggregate.input, aggregate.group_expr, aggregate.aggr_expr)
             .map(|aggregate| Transformed::yes(LogicalPlan::Aggregate(aggregate)))
     });
     written.map(|plan| plan.data)
+}
+
+fn until_the_end(groups: &mut Vec<Expr>) {
+    if let Some(end) = groups.iter().position(is_end) {
+        groups.truncate(end);
+    }
 }
 
 fn is_end(group: &Expr) -> bool {

@@ -39,7 +39,7 @@ use lists::ListsOfValues;
 use membership::Membership;
 use moments::DatesAmongTimestamps;
 use one_row::OneRowSubqueries;
-use sorts::{ComputedEqualities, MissedSorts, RunningExtremes};
+use sorts::{ComputedEqualities, ForgottenKeys, MissedSorts, RunningExtremes};
 use totals::{TotalsLimited, TotalsUnlimited};
 use zeros::CanonicalFloats;
 
@@ -90,7 +90,9 @@ pub(crate) fn physical_rules() -> Vec<PhysicalRule> {
     // Joins are swapped by one of the rules, and the next use what is known of their sides.
     let with_ours = |rule: PhysicalRule| -> Vec<PhysicalRule> {
         match rule.name() {
-            "join_selection" => vec![rule, Arc::new(SideConstants), Arc::new(RunningExtremes)],
+            "join_selection" => {
+                vec![rule, Arc::new(SideConstants), Arc::new(ForgottenKeys), Arc::new(RunningExtremes)]
+            }
             "SanityCheckPlan" => vec![Arc::new(MissedSorts), rule],
             _ => vec![rule],
         }

@@ -5,6 +5,10 @@
 //! plan is then refused, because an operator asks for an order that is not to be seen. Nor is it seen after a filter
 //! `x = abs(x)`: wherever one of them is met the other may stand for it, and so for the `x` in it, again and again.
 //!
+//! A grouping makes its key unique, and rows in the order of a unique key need no further order. But a projection above
+//! the grouping is said to hand that on by the column's place alone: `SELECT n, k FROM (SELECT count(*) AS n, k … GROUP BY
+//! k)` made `n` unique, so that rows once sorted by it, as for `rank() OVER (ORDER BY n)`, were not sorted by `n, k`.
+//!
 //! A running maximum grows from row to row, which DataFusion takes for an order with the NULLs last. But it is NULL
 //! until the first value comes.
 
@@ -120,9 +124,7 @@ impl PhysicalOptimizerRule for RunningExtremes {
 
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|plan| {
-            let bounded = plan.downcast_ref::<BoundedWindowAggExec>().map(BoundedWindowAggExec::window_expr);
-            let whole = plan.downcast_ref::<WindowAggExec>().map(WindowAggExec::window_expr);
-            match bounded.or(whole).is_some_and(|functions| functions.iter().any(is_running_extreme)) {
+            match window_functions(&plan).is_some_and(|functions| functions.iter().any(is_running_extreme)) {
                 true => Ok(Transformed::yes(Arc::new(SideExec::new(plan)) as Arc<dyn ExecutionPlan>)),
                 false => Ok(Transformed::no(plan)),
             }
@@ -146,4 +148,44 @@ fn is_running_extreme(function: &Arc<dyn WindowExpr>) -> bool {
     aggregate.is_some_and(|aggregate| {
         aggregate.is_nullable() && aggregate.set_monotonicity() != SetMonotonicity::NotMonotonic
     })
+}
+
+/// Rows that are sorted for more than the end of the plan, whose unique keys are not known.
+#[derive(Debug)]
+pub(super) struct ForgottenKeys;
+
+impl PhysicalOptimizerRule for ForgottenKeys {
+    fn name(&self) -> &str {
+        "forgotten_keys"
+    }
+
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        forgotten_keys(plan, true)
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// `at_the_end`: nothing above could take the plan's order for its own.
+fn forgotten_keys(plan: Arc<dyn ExecutionPlan>, at_the_end: bool) -> Result<Arc<dyn ExecutionPlan>> {
+    let is_sort = plan.downcast_ref::<SortExec>().is_some();
+    let is_window = window_functions(&plan).is_some();
+    let sorts = is_window || is_sort && !at_the_end;
+    let inputs = plan.children();
+    let at_the_end = at_the_end && inputs.len() == 1 && !is_sort && !is_window;
+    let inputs = inputs.into_iter().map(|input| {
+        let input = forgotten_keys(Arc::clone(input), at_the_end)?;
+        let forgets = sorts && !input.equivalence_properties().constraints().is_empty();
+        Ok(if forgets { Arc::new(SideExec::new(input)) as Arc<dyn ExecutionPlan> } else { input })
+    });
+    let inputs = inputs.collect::<Result<Vec<_>>>()?;
+    replace_children_if_necessary(plan, inputs)
+}
+
+/// The functions of `plan`, if it computes window functions.
+fn window_functions(plan: &Arc<dyn ExecutionPlan>) -> Option<&[Arc<dyn WindowExpr>]> {
+    let bounded = plan.downcast_ref::<BoundedWindowAggExec>().map(BoundedWindowAggExec::window_expr);
+    bounded.or(plan.downcast_ref::<WindowAggExec>().map(WindowAggExec::window_expr))
 }

@@ -256,9 +256,9 @@ impl Parser<'_> {
             other => vec![other],
         });
         let mut expressions: Vec<Expr> = expressions.map(plain_number).collect();
-        // DataFusion leaves grouping sets as they are.
+        // DataFusion adds nothing to what is grouping sets alone.
         let is_set = |element: &Expr| matches!(element, Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_));
-        if !expressions.iter().any(is_set) {
+        if !expressions.iter().all(is_set) {
             expressions.push(text(GROUPS_END));
         }
         Ok(GroupByExpr::Expressions(expressions, Vec::new()))
