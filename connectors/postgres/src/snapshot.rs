@@ -141,6 +141,24 @@ impl QuerySnapshot {
             let (session, generation) = (pool.get(Some(scope)).await?, self.state.lock().generation);
             return Ok(Some(Lease { session, begin: Begin::Alone, exports: false, generation, checked: None }));
         }
+        loop {
+            let generation = self.state.lock().generation;
+            match self.shared(pool, scope, wanted).await {
+                // What it was to see was lost meanwhile, as the stream that exported it ended early: it sees what
+                // those see that come later.
+                Err(error) if error.is_passing() && self.state.lock().generation != generation => {}
+                // What only helps may fail: it may have reached another server of the list.
+                Err(error) if !wanted.must => {
+                    tracing::debug!(query = %scope.id(), "no further session: {error}");
+                    return Ok(None);
+                }
+                got => return got,
+            }
+        }
+    }
+
+    /// A session in the snapshot that the streams share.
+    async fn shared(&self, pool: &Pool, scope: &QueryScope, wanted: &Wanted<'_>) -> Result<Option<Lease>> {
         // Whoever comes first exports; the others wait until it has.
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let (exported, generation) = {
@@ -169,17 +187,9 @@ impl QuerySnapshot {
                 None => Ok(None),
             }
         };
-        let got = tokio::select! {
+        tokio::select! {
             lease = imported => lease,
             lease = self.next_parked() => Ok(Some(lease)),
-        };
-        match got {
-            // What only helps may fail: it may have reached another server of the list.
-            Err(error) if !wanted.must => {
-                tracing::debug!(query = %scope.id(), "no further session: {error}");
-                Ok(None)
-            }
-            got => got,
         }
     }
 

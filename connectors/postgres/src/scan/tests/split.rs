@@ -122,3 +122,23 @@ async fn all_scans_of_a_query_see_one_state() {
         assert_eq!(count(second).await, before, "with {most} sessions");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_that_ends_early_takes_no_other_with_it() {
+    wide_table("split_short", "");
+    fill("split_short", 1, 9000);
+    shared_server().psql("ANALYZE public.split_short");
+    let connector = connector(&[("connections-max", "1")]);
+    let plan = whole_table(&connector, "split_short").await;
+    let scope = scope();
+    let short = connector.plan(&plan, &scope, 1).await.unwrap().scan;
+    let whole = connector.plan(&plan, &scope, 1).await.unwrap().scan;
+    let mut begun = open(&*short, Arc::clone(&scope), 1000);
+    begun.next().await.unwrap().unwrap();
+    let rows = open(&*whole, Arc::clone(&scope), 1000);
+    let count = tokio::spawn(rows.try_fold(0, |sum, batch| async move { Ok(sum + batch.num_rows()) }));
+    // It waits for the session by now, to see what the first one sees.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    drop((begun, short));
+    assert_eq!(count.await.unwrap().unwrap(), 9000);
+}
