@@ -231,6 +231,16 @@ class Generator:
         ours, theirs = casts.get(value.kind, ("{}", "{}"))
         return Sql(ours.format(value.sql.trino), theirs.format(value.sql.postgres))
 
+    def ordered(self, value: Value) -> Sql:
+        """A value as both order it."""
+        return Sql(value.sql.trino, value.sql.postgres + (' COLLATE "C"' if value.kind == "text" else ""))
+
+    def selected(self, values: list[Value], source: Sql, word: str = "") -> tuple[Sql, list[str]]:
+        """A SELECT of these values from `source`, with all that follows it."""
+        items = [self.output(value) for value in values]
+        query = join(f"SELECT {word}" + ", ".join(["{}"] * len(items)) + " FROM {}", *items, source)
+        return query, [value.kind for value in values]
+
     def query(self, depth: int) -> tuple[Sql, list[str]]:
         chance = self.chance
         if depth > 0 and chance.random() < 0.2:
@@ -248,9 +258,7 @@ class Generator:
         elif chance.random() < 0.1:
             values.append(Value(self.subquery(source.columns, floats=False), "bool"))
         distinct = "DISTINCT " if chance.random() < 0.2 else ""
-        items = [self.output(value) for value in values]
-        query = join("SELECT " + distinct + ", ".join(["{}"] * len(items)) + " FROM {}{}", *items, source.sql, where)
-        return query, [value.kind for value in values]
+        return self.selected(values, join("{}{}", source.sql, where), distinct)
 
     def window(self, columns: list[Value]) -> Value:
         """A window function whose value rows that tie do not change."""
@@ -260,9 +268,8 @@ class Generator:
             return Value(Sql.both("count(*) OVER ()"), "int")
         key = chance.choice(fitting + [column for column in columns if column.kind == "float"])
         order = chance.choice(fitting)
-        grouped = lambda value: Sql(value.sql.trino, value.sql.postgres + (' COLLATE "C"' if value.kind == "text" else ""))
-        partition = join("PARTITION BY {}", grouped(key)) if chance.random() < 0.6 else Sql.both("")
-        by = join(" ORDER BY {} " + chance.choice(["ASC NULLS LAST", "DESC NULLS LAST", "ASC NULLS FIRST"]), grouped(order))
+        partition = join("PARTITION BY {}", self.ordered(key)) if chance.random() < 0.6 else Sql.both("")
+        by = join(" ORDER BY {} " + chance.choice(["ASC NULLS LAST", "DESC NULLS LAST", "ASC NULLS FIRST"]), self.ordered(order))
         match chance.randrange(4):
             case 0:
                 return Value(join(chance.choice(["rank", "dense_rank"]) + "() OVER ({}{})", partition, by), "int")
@@ -274,7 +281,7 @@ class Generator:
                                  f"(sum({number.sql.postgres}) OVER {over.postgres})::bigint"), "int")
         moment = self.column(columns, "date") or self.column(columns, "int") or order
         name = chance.choice(["min", "max"])
-        return Value(join(name + "({}) OVER ({}{})", grouped(moment), partition, by), moment.kind)
+        return Value(join(name + "({}) OVER ({}{})", self.ordered(moment), partition, by), moment.kind)
 
     def where(self, columns: list[Value], depth: int) -> Sql:
         chance = self.chance

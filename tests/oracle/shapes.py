@@ -28,15 +28,8 @@ class Shapes(Generator):
             if fitting := [column for column in source.columns if column.kind in kinds]:
                 return source, fitting
 
-    def selected(self, values: list[Value], rest: Sql) -> tuple[Sql, list[str]]:
-        items = [self.output(value) for value in values]
-        return join("SELECT " + ", ".join(["{}"] * len(items)) + " FROM {}", *items, rest), [value.kind for value in values]
-
-    def ordered(self, value: Value) -> Sql:
-        return Sql(value.sql.trino, value.sql.postgres + (' COLLATE "C"' if value.kind == "text" else ""))
-
     def narrowed(self, query: Sql, kinds: list[str]) -> tuple[Sql, list[str]]:
-        """The query's rows, or some of them: what a condition may be tested on below it is another question."""
+        """The query's rows, or those that pass a condition, which is not always to be tested further down."""
         if self.chance.random() < 0.5:
             return query, kinds
         source = self.derived(query, kinds)

@@ -65,9 +65,7 @@ class Star(Shapes):
         return table.columns[:1] + self.chance.sample(table.columns[1:], 6)
 
     def chosen(self, columns: list[Value], table: Relation, rest: Sql) -> Relation:
-        items = [self.output(column) for column in columns]
-        query = join("SELECT " + ", ".join(["{}"] * len(items)) + " FROM {}{}", *items, table.sql, rest)
-        return self.derived(query, [column.kind for column in columns])
+        return self.derived(*self.selected(columns, join("{}{}", table.sql, rest)))
 
     def filtered(self, table: Relation) -> Relation:
         return self.chosen(self.picked(table), table, join(" WHERE {}", self.condition(table.columns, 1)))
@@ -95,10 +93,8 @@ class Star(Shapes):
         number = table.columns[0]
         counts = [Value(Sql.both("count(*)"), "int"), Value(join("min({})", number.sql), "int"),
                   Value(join("max({})", number.sql), "int")]
-        items = [self.output(value) for value in keys + counts]
         places = ", ".join(str(place + 1) for place in range(len(keys)))
-        query = join("SELECT " + ", ".join(["{}"] * len(items)) + " FROM {}" + f" GROUP BY {places}", *items, table.sql)
-        return query, [value.kind for value in keys + counts]
+        return self.selected(keys + counts, join("{}" + f" GROUP BY {places}", table.sql))
 
     def united(self, table: Relation) -> Relation:
         """Its rows and those of a small table."""
@@ -106,8 +102,7 @@ class Star(Shapes):
         parts = [(picked, table), ([self.column(other.columns, column.kind) for column in picked], other)]
         sides = []
         for columns, source in parts:
-            items = [self.output(column) for column in columns]
-            sides.append(join("SELECT " + ", ".join(["{}"] * len(items)) + " FROM {}", *items, source.sql))
+            sides.append(self.selected(columns, source.sql)[0])
         return self.derived(join("{} UNION ALL {}", *sides), [column.kind for column in picked])
 
     # Joins.

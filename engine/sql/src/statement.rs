@@ -165,7 +165,7 @@ impl fmt::Display for Literal {
 /// The last element of every GROUP BY that is more than grouping sets. What comes after it in a plan nobody wrote.
 pub const GROUPS_END: &str = "\u{0}end of GROUP BY";
 
-/// A query, ready for DataFusion's `SqlToRel`: such a GROUP BY ends with [`GROUPS_END`].
+/// A query, ready for DataFusion's `SqlToRel`: a GROUP BY that is more than grouping sets ends with [`GROUPS_END`].
 ///
 /// Every identifier is in lower case already, and quoted where it was written quoted: plan it with
 /// `enable_ident_normalization = false`, `parse_float_as_decimal = true`,

@@ -150,7 +150,8 @@ fn is_running_extreme(function: &Arc<dyn WindowExpr>) -> bool {
     })
 }
 
-/// Rows that are sorted for more than the end of the plan, whose unique keys are not known.
+/// Keeps a grouping's key from being known below window functions and sorts, but for the plan's last sort: nothing above
+/// that one could leave a sort out for its order.
 #[derive(Debug)]
 pub(super) struct ForgottenKeys;
 
@@ -168,7 +169,7 @@ impl PhysicalOptimizerRule for ForgottenKeys {
     }
 }
 
-/// `at_the_end`: nothing above could take the plan's order for its own.
+/// `at_the_end`: no operator above `plan` sorts, or asks for an order.
 fn forgotten_keys(plan: Arc<dyn ExecutionPlan>, at_the_end: bool) -> Result<Arc<dyn ExecutionPlan>> {
     let is_sort = plan.downcast_ref::<SortExec>().is_some();
     let is_window = window_functions(&plan).is_some();
