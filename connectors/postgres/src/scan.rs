@@ -162,6 +162,8 @@ struct Access {
     /// How many streams read.
     streams: usize,
     pieces: Pieces,
+    /// Whether an index finds the rows of a list of keys.
+    looks_up: bool,
 }
 
 impl Reading {
@@ -189,29 +191,32 @@ impl Reading {
 
     async fn settle(&self) -> Result<Access> {
         let scan = &self.scan;
-        let whole = |select: Select| Access { select, streams: 1, pieces: Pieces::whole() };
         let mut select = scan.select.clone();
         let patience = scan.connector.config().keys_patience.filter(|_| !self.request.filters.is_empty());
-        let mut in_pages = scan.streams > 1;
+        let (mut in_pages, mut looks_up) = (scan.streams > 1, false);
         if let Some(patience) = patience {
             let keys = match self.request.filters.needed(patience).await {
                 NeededRows::None => {
                     self.request.report.filtered("no key: nothing is read".to_owned());
-                    return Ok(Access { select, streams: 0, pieces: Pieces::none() });
+                    return Ok(Access { select, streams: 0, pieces: Pieces::none(), looks_up });
                 }
                 NeededRows::With(keys) => keys,
             };
             let applied = keys::apply(&mut select, &keys);
             applied.report.into_iter().for_each(|line| self.request.report.filtered(line));
-            in_pages &= !applied.looks_up;
+            looks_up = applied.looks_up;
+            in_pages &= !looks_up;
             if in_pages && applied.bounded {
                 let (text, _) = select.finish(&scan.types(), None).map_err(|reason| not_printed(scan, reason))?;
                 in_pages &= !scan.connector.tables_known().estimate(text).await?.is_some_and(|plan| plan.by_index);
             }
         }
         let pages = select.relation.as_ref().and_then(|relation| relation.pages).filter(|_| in_pages);
-        let Some(pages) = pages else { return Ok(whole(select)) };
-        Ok(Access { select, streams: scan.streams, pieces: Pieces::pages(pages, scan.streams) })
+        let (streams, pieces) = match pages {
+            Some(pages) => (scan.streams, Pieces::pages(pages, scan.streams)),
+            None => (1, Pieces::whole()),
+        };
+        Ok(Access { select, streams, pieces, looks_up })
     }
 }
 

@@ -181,6 +181,25 @@ async fn a_key_that_another_encoding_may_not_have_is_not_sent() {
     }
 }
 
+#[tokio::test]
+async fn nothing_is_compiled_for_a_lookup() {
+    let server = shared_server();
+    server.psql("CREATE TABLE public.not_compiled (id int PRIMARY KEY)");
+    server.psql("INSERT INTO public.not_compiled SELECT generate_series(1, 9)");
+    server.psql(
+        "GRANT SELECT ON public.not_compiled TO PUBLIC; ALTER TABLE public.not_compiled ENABLE ROW LEVEL SECURITY",
+    );
+    server.psql("CREATE POLICY p ON public.not_compiled USING (current_setting('jit') = 'off')");
+    let connector = connector(&[]);
+    let schema: SchemaRef = whole_table(&connector, "not_compiled").await.schema().inner().clone();
+    let list: ArrayRef = Arc::new(arrow::array::Int32Array::from(vec![2, 7]));
+    let filter = InListExpr::try_new_from_array(col("id", &schema).unwrap(), list, false, &schema).unwrap();
+    let (found, ..) = passing_in(&connector, "not_compiled", vec![Arc::new(filter)], "id").await;
+    assert_eq!(sorted(found), [2, 7]);
+    let (all, ..) = passing_in(&connector, "not_compiled", vec![], "id").await;
+    assert_eq!(all, [0; 0], "what reads a whole table is the server's to compile");
+}
+
 fn shown(values: &ArrayRef, row: usize) -> String {
     let options = FormatOptions::default();
     ArrayFormatter::try_new(values.as_ref(), &options).unwrap().value(row).to_string()
