@@ -1,10 +1,13 @@
 """The three shown queries and every sample table through ADBC, on real S3 servers, against what others computed."""
 
+import pyarrow
+import pyarrow.parquet as parquet
 import pytest
 
 from support.adbc import connect, rows, status_and_message
 from support.examples import EXAMPLES, QUERIES, csv_text, expected_text
 from support.meesh import s3_catalog, serving
+from support.s3 import FakeS3
 
 
 @pytest.mark.parametrize("name", QUERIES)
@@ -47,7 +50,8 @@ def test_a_wrong_secret_key_is_refused(s3):
 
 def test_partition_columns_have_real_types_and_prune(fake_s3):
     table = "lake.raw.website_traffic"
-    with serving({"lake": s3_catalog(fake_s3.endpoint)}) as server:
+    # Small files are kept with their footers, and then not asked for again: here nothing is kept.
+    with serving({"lake": s3_catalog(fake_s3.endpoint, **{"lake.footer-cache-size": "0B"})}) as server:
         # Finds the columns, for which it reads the footer of every file.
         rows(server.uri, f"DESCRIBE {table}")
         fake_s3.requests.clear()
@@ -55,6 +59,26 @@ def test_partition_columns_have_real_types_and_prune(fake_s3):
     assert 0 < count < 266
     read = {key for method, key in fake_s3.requests if method == "GET" and key.endswith(".parquet")}
     assert read == {"lake/raw/website_traffic/date=2026-03-04/part-0.parquet"}
+
+
+def test_a_small_parquet_file_is_fetched_once_for_each_of_its_versions(tmp_path):
+    def write(name, numbers):
+        (tmp_path / "lake" / "raw").mkdir(parents=True, exist_ok=True)
+        parquet.write_table(pyarrow.table({"n": numbers}), tmp_path / "lake" / "raw" / f"{name}.parquet",
+                            compression="none", use_dictionary=False)
+
+    write("small", range(100))
+    write("large", range(10_000))
+    with FakeS3(tmp_path) as s3, serving({"lake": s3_catalog(s3.endpoint, **{"lake.list-ttl": "0s"})}) as server:
+        def asked(name):
+            s3.requests.clear()
+            total = rows(server.uri, f"SELECT sum(n) FROM lake.raw.{name} WHERE n >= 10")
+            return total, s3.requests.count(("GET", f"lake/raw/{name}.parquet"))
+
+        assert [asked("small") for _ in range(3)] == [([(4905,)], 1), ([(4905,)], 0), ([(4905,)], 0)]
+        assert [asked("large") for _ in range(2)] == [([(49_994_955,)], 2), ([(49_994_955,)], 1)]
+        write("small", range(1, 101))
+        assert [asked("small") for _ in range(2)] == [([(5005,)], 1), ([(5005,)], 0)]
 
 
 def test_rows_that_a_join_does_not_want_are_not_grouped(meesh):

@@ -86,6 +86,11 @@ impl PinnedObject {
         &self.bucket
     }
 
+    /// Whether this version's ETag tells its content. S3's does; that of a file is made of its time and size.
+    pub(crate) fn is_named_by_content(&self) -> bool {
+        self.meta.e_tag.is_some() && self.bucket.url.starts_with("s3://")
+    }
+
     /// `object "s3://raw/a.csv"`, for messages.
     pub(crate) fn subject(&self) -> String {
         format!("object {:?}", self.bucket.url_of(&self.meta.location))

@@ -1,9 +1,12 @@
-//! Footers of Parquet files: read in one request where they are not huge, checked, and kept.
+//! Footers of Parquet files: read in one request where they are not huge, checked, and kept. A file that is
+//! hardly more than its footer is kept with it.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
+use bytes::Bytes;
 use datafusion::datasource::physical_plan::parquet::Int96Coercer;
 use meesh_base::{Error, Result};
 use parking_lot::Mutex;
@@ -19,6 +22,8 @@ use crate::pinned::PinnedObject;
 
 /// Read from the end of a file at once; most footers are shorter.
 const TAIL_BYTES: u64 = 512 << 10;
+/// The largest object that is kept whole with its footer, which weighs about as much.
+const WHOLE_BYTES_MAX: u64 = 16 << 10;
 /// Limits that no honest file comes near.
 const FOOTER_BYTES_MAX: u64 = 64 << 20;
 const ROW_GROUPS_MAX: usize = 100_000;
@@ -28,9 +33,18 @@ const ROW_GROUPS_MAX: usize = 100_000;
 pub(crate) struct Footer {
     /// With the page index, if the file has one.
     pub(crate) metadata: Arc<ParquetMetaData>,
+    /// The whole object, if it is so small that to keep it is cheaper than to ask for it again.
+    whole: Option<Bytes>,
 }
 
 impl Footer {
+    /// The bytes of `range`, if the whole object was kept.
+    pub(super) fn bytes(&self, range: &Range<u64>) -> Option<Bytes> {
+        let place = |place: u64| usize::try_from(place).ok();
+        let (start, end) = (place(range.start)?, place(range.end)?);
+        self.whole.as_ref().filter(|whole| start <= end && end <= whole.len()).map(|whole| whole.slice(start..end))
+    }
+
     /// Rows of the file.
     pub(crate) fn rows(&self) -> u64 {
         self.metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).sum()
@@ -103,11 +117,12 @@ impl FooterCache {
         if let Some(footer) = self.known(object) {
             return Ok(footer);
         }
-        let metadata = read(object).await?;
+        let (metadata, tail) = read(object).await?;
         check(object, &metadata)?;
         let metadata = nulls::without_uncounted(metadata).map_err(|error| unreadable(object, &error))?;
-        let bytes = metadata.memory_size();
-        let footer = Arc::new(Footer { metadata: Arc::new(metadata) });
+        let whole = kept_whole(object, &tail);
+        let bytes = metadata.memory_size() + whole.as_ref().map_or(0, Bytes::len);
+        let footer = Arc::new(Footer { metadata: Arc::new(metadata), whole });
         self.put(key_of(object), Arc::clone(&footer), bytes);
         Ok(footer)
     }
@@ -148,7 +163,16 @@ fn key_of(object: &PinnedObject) -> String {
     format!("{}|{}|{version}", object.bucket().url_of(&meta.location), meta.size)
 }
 
-async fn read(object: &PinnedObject) -> Result<ParquetMetaData> {
+/// The object itself, if it is small, `tail` is all of it, and no other content can have its version's name.
+fn kept_whole(object: &PinnedObject, tail: &[u8]) -> Option<Bytes> {
+    let size = object.meta().size;
+    let keep = size <= WHOLE_BYTES_MAX && tail.len() as u64 == size && object.is_named_by_content();
+    // A copy: what was received may be a part of a larger buffer.
+    keep.then(|| Bytes::copy_from_slice(tail))
+}
+
+/// The footer, and the end of the object that was read for it.
+async fn read(object: &PinnedObject) -> Result<(ParquetMetaData, Bytes)> {
     let size = object.meta().size;
     if size < 12 {
         return Err(damaged(object, "is too short for a Parquet file"));
@@ -175,10 +199,10 @@ async fn read(object: &PinnedObject) -> Result<ParquetMetaData> {
     let mut decoder = ParquetMetaDataPushDecoder::try_new(size)
         .map_err(parquet_error)?
         .with_page_index_policy(PageIndexPolicy::Optional);
-    decoder.push_range(tail, bytes).map_err(parquet_error)?;
+    decoder.push_range(tail, bytes.clone()).map_err(parquet_error)?;
     loop {
         match decoder.try_decode().map_err(parquet_error)? {
-            DecodeResult::Data(metadata) => return Ok(metadata),
+            DecodeResult::Data(metadata) => return Ok((metadata, bytes)),
             DecodeResult::Finished => return Err(damaged(object, "has no footer")),
             DecodeResult::NeedsData(ranges) => {
                 if ranges.iter().any(|range| range.end > size || range.start > range.end) {

@@ -19,7 +19,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::ahead::ReadAhead;
-use super::footer::FooterCache;
+use super::footer::{Footer, FooterCache};
 use crate::pinned::PinnedObject;
 
 /// The pinned object behind a file of a plan.
@@ -93,6 +93,7 @@ impl ParquetFileReaderFactory for ReaderFactory {
             partition: partition_index,
             metrics,
             part,
+            footer: None,
             ahead: None,
         }))
     }
@@ -106,8 +107,30 @@ struct Reader {
     metrics: ParquetFileMetrics,
     /// The bytes in which the row groups begin that are this reader's.
     part: Range<u64>,
-    /// From the first row group on; `None` as well if the footer was too large to be kept.
+    footer: Option<Arc<Footer>>,
+    /// From the first row group on; `None` as well if the footer is not known.
     ahead: Option<ReadAhead>,
+}
+
+impl Reader {
+    /// The footer, if it was asked for or is still kept.
+    fn known_footer(&mut self) -> Option<&Footer> {
+        if self.footer.is_none() {
+            self.footer = self.footers.known(&self.object);
+        }
+        self.footer.as_deref()
+    }
+
+    async fn read(&mut self, ranges: Vec<Range<u64>>) -> meesh_base::Result<Vec<Bytes>> {
+        let (object, part) = (Arc::clone(&self.object), self.part.clone());
+        // A file whose bloom filters were read has another reader for its values.
+        let Some(footer) = self.known_footer() else { return object.read_ranges(&ranges).await };
+        if let Some(kept) = ranges.iter().map(|range| footer.bytes(range)).collect() {
+            return Ok(kept);
+        }
+        let metadata = Arc::clone(&footer.metadata);
+        self.ahead.get_or_insert_with(|| ReadAhead::new(metadata, part)).read(&object, ranges).await
+    }
 }
 
 fn external(error: Error) -> ParquetError {
@@ -117,26 +140,21 @@ fn external(error: Error) -> ParquetError {
 impl AsyncFileReader for Reader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
         self.metrics.bytes_scanned.add(usize::try_from(range.end - range.start).unwrap_or(0));
+        let kept = self.known_footer().and_then(|footer| footer.bytes(&range));
         let object = Arc::clone(&self.object);
-        async move { object.read(range).await.map_err(external) }.boxed()
+        async move {
+            match kept {
+                Some(kept) => Ok(kept),
+                None => object.read(range).await.map_err(external),
+            }
+        }
+        .boxed()
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
         let total: u64 = ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum();
         self.metrics.bytes_scanned.add(usize::try_from(total).unwrap_or(0));
-        let object = Arc::clone(&self.object);
-        async move {
-            if self.ahead.is_none() {
-                let footer = self.footers.known(&object);
-                self.ahead = footer.map(|footer| ReadAhead::new(Arc::clone(&footer.metadata), self.part.clone()));
-            }
-            let bytes = match &mut self.ahead {
-                Some(ahead) => ahead.read(&object, ranges).await,
-                None => object.read_ranges(&ranges).await,
-            };
-            bytes.map_err(external)
-        }
-        .boxed()
+        async move { self.read(ranges).await.map_err(external) }.boxed()
     }
 
     /// With the page index, whether it was asked for or not: it was read with the footer.
@@ -146,7 +164,7 @@ impl AsyncFileReader for Reader {
     ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
         async move {
             let footer = self.footers.load(&self.object).await.map_err(external)?;
-            Ok(Arc::clone(&footer.metadata))
+            Ok(Arc::clone(&self.footer.insert(footer).metadata))
         }
         .boxed()
     }
