@@ -1,12 +1,18 @@
 """Who is measured takes turns: every task of every round runs on each engine, right after one another.
 
 So a neighbour on the machine slows all of them, and the ratios of a run mean something where its seconds do not.
+What takes a few milliseconds takes several times as long after a second in which others ran, and how much longer is
+chance: it is run a few times in a row, and their median counts, whoever runs it.
 """
 
 import statistics
 from collections.abc import Callable
 
 from part import first_line
+
+# What is shorter is run again, up to so many times.
+SHORT_S = 0.05
+SHORT_RUNS = 9
 
 # tasks[task][engine] runs it once and gives seconds.
 Tasks = dict[str, dict[str, Callable[[], float]]]
@@ -46,10 +52,18 @@ def interleaved(tasks: Tasks, rounds: int) -> Times:
 
 def _once(times: Times, task: str, engine: str, run: Callable[[], float]) -> None:
     try:
-        times.seconds[task][engine].append(run())
+        times.seconds[task][engine].append(reading(run))
     except Exception as error:
         times.failed[task][engine] = first_line(error)
         print(f"{engine} failed {task}: {times.failed[task][engine]}", flush=True)
+
+
+def reading(run: Callable[[], float]) -> float:
+    """Seconds of `run`: of one run, or the median of several short ones."""
+    seconds = [run()]
+    while max(seconds) < SHORT_S and len(seconds) < SHORT_RUNS:
+        seconds.append(run())
+    return statistics.median(seconds)
 
 
 def _totals(times: Times, turn: int) -> list[tuple[str, float]]:

@@ -52,7 +52,7 @@ impl Reader {
         // The session that exports the snapshot is idle while it waits for other streams.
         let mut settings = vec![("application_name", name.as_str()), ("idle_in_transaction_session_timeout", "0")];
         // PostgreSQL takes a lookup by 10,000 keys for dearer than it is and would compile its few conditions: 3 to 10 ms,
-        // and in a session's first such statement 90 more. A session that has begun already keeps its setting.
+        // and in a session's first such statement 90 more.
         if access.looks_up {
             settings.push(("jit", "off"));
         }
@@ -97,7 +97,7 @@ impl Reader {
             self.progress.units_total.fetch_add(1, Relaxed);
             let text = access.select.finish(&scan.types(), piece.as_deref());
             let (text, _) = text.map_err(|reason| not_printed(scan, reason))?;
-            let prelude = if first { Some(self.prelude(lease, settings)) } else { None };
+            let prelude = if first { Some(self.prelude(lease, access, settings)) } else { None };
             if self.wanted(self.start(lease, prelude, &text)).await?.is_none() {
                 return Ok(None);
             }
@@ -136,10 +136,14 @@ impl Reader {
     }
 
     /// Begins the transaction, and what [`Self::checks`] does.
-    fn prelude(&self, lease: &Lease, settings: &[(&str, &str)]) -> String {
-        let begin = lease.begin.sql().map(|begin| lease.session.prelude(begin, settings));
+    fn prelude(&self, lease: &Lease, access: &Access, settings: &[(&str, &str)]) -> String {
+        let begin = match lease.begin.sql() {
+            Some(begin) => lease.session.prelude(begin, settings),
+            // Another scan began it, as it wanted it.
+            None => format!("SET LOCAL jit TO {}", if access.looks_up { "off" } else { "DEFAULT" }),
+        };
         let export = matches!(lease.begin, Begin::Export(_)).then_some("pg_catalog.pg_export_snapshot()");
-        begin.into_iter().chain([self.checks(export)]).collect::<Vec<_>>().join("; ")
+        format!("{begin}; {}", self.checks(export))
     }
 
     /// Keeps the definitions as they are until the transaction's end, and asks for them, and for `more`.

@@ -69,6 +69,15 @@ async fn passing_in(
     let plan = whole_table(connector, table).await;
     let scope = scope();
     let scan = connector.plan(&plan, &scope, 1).await.unwrap().scan;
+    read(&scan, scope, filters, column).await
+}
+
+async fn read(
+    scan: &Arc<dyn SourceScan>,
+    scope: Arc<QueryScope>,
+    filters: Vec<Arc<dyn PhysicalExpr>>,
+    column: &str,
+) -> (Vec<i32>, ArrayRef, Vec<String>) {
     let report = Arc::new(ScanReport::default());
     let request = ScanRequest {
         scope,
@@ -190,14 +199,29 @@ async fn nothing_is_compiled_for_a_lookup() {
         "GRANT SELECT ON public.not_compiled TO PUBLIC; ALTER TABLE public.not_compiled ENABLE ROW LEVEL SECURITY",
     );
     server.psql("CREATE POLICY p ON public.not_compiled USING (current_setting('jit') = 'off')");
-    let connector = connector(&[]);
-    let schema: SchemaRef = whole_table(&connector, "not_compiled").await.schema().inner().clone();
+    let connector = connector(&[("connections-max", "1")]);
+    let plan = whole_table(&connector, "not_compiled").await;
+    let schema: SchemaRef = plan.schema().inner().clone();
     let list: ArrayRef = Arc::new(arrow::array::Int32Array::from(vec![2, 7]));
-    let filter = InListExpr::try_new_from_array(col("id", &schema).unwrap(), list, false, &schema).unwrap();
-    let (found, ..) = passing_in(&connector, "not_compiled", vec![Arc::new(filter)], "id").await;
-    assert_eq!(sorted(found), [2, 7]);
-    let (all, ..) = passing_in(&connector, "not_compiled", vec![], "id").await;
-    assert_eq!(all, [0; 0], "what reads a whole table is the server's to compile");
+    let filter: Arc<dyn PhysicalExpr> =
+        Arc::new(InListExpr::try_new_from_array(col("id", &schema).unwrap(), list, false, &schema).unwrap());
+    // What reads a whole table is the server's to compile. The scans of one query share a session.
+    for lookup_comes_first in [true, false] {
+        let scope = scope();
+        let first = connector.plan(&plan, &scope, 1).await.unwrap().scan;
+        let second = connector.plan(&plan, &scope, 1).await.unwrap().scan;
+        let (lookup, whole) = if lookup_comes_first { (first, second) } else { (second, first) };
+        let look_up = || read(&lookup, Arc::clone(&scope), vec![Arc::clone(&filter)], "id");
+        let read_whole = || read(&whole, Arc::clone(&scope), vec![], "id");
+        let ((found, ..), (all, ..)) = if lookup_comes_first {
+            let found = look_up().await;
+            (found, read_whole().await)
+        } else {
+            let all = read_whole().await;
+            (look_up().await, all)
+        };
+        assert_eq!((sorted(found), all), (vec![2, 7], vec![]), "{lookup_comes_first}");
+    }
 }
 
 fn shown(values: &ArrayRef, row: usize) -> String {
