@@ -13,8 +13,12 @@ pub(crate) const ROOT: ConfigKey = ConfigKey::new(
 );
 pub(crate) const LIST_TTL: ConfigKey =
     ConfigKey::new("lake.list-ttl", Duration, "how old a listing of files may be").or("10s");
-pub(crate) const FOOTER_CACHE: ConfigKey =
-    ConfigKey::new("lake.footer-cache-size", Bytes, "memory for the footers of Parquet files").or("64MB");
+pub(crate) const FOOTER_CACHE: ConfigKey = ConfigKey::new(
+    "lake.footer-cache-size",
+    Bytes,
+    "memory for the footers of Parquet files, and for files in S3 of up to 16 KiB",
+)
+.or("64MB");
 pub(crate) const SAMPLE_SIZE: ConfigKey =
     ConfigKey::new("lake.sample-size", Bytes, "how much of a CSV or JSON file is looked at to find its columns' types")
         .or("1MB");
