@@ -42,8 +42,9 @@ pub(crate) struct SessionState {
 
 struct Entry {
     user: String,
-    /// `None` while nothing is set: the entry is there because the token is old.
-    state: Option<SessionState>,
+    /// `None` while nothing is set: the entry is there because the token is old, or because it is refused, as
+    /// are most; they should be small.
+    state: Option<Box<SessionState>>,
     used: Instant,
     closed: bool,
     /// The session ends with this connection.
@@ -97,7 +98,7 @@ impl Sessions {
         let mut entries = self.entries.lock();
         let entry = entries.get_mut(id).filter(|entry| entry.user == user)?;
         entry.used = Instant::now();
-        entry.state.clone()
+        entry.state.as_deref().cloned()
     }
 
     /// Changes the state of a session, starting from `fresh` if nothing was set yet.
@@ -110,7 +111,7 @@ impl Sessions {
     ) -> R {
         let mut entries = self.entries.lock();
         let entry = enter(&mut entries, id, user);
-        change(entry.state.get_or_insert_with(fresh))
+        change(entry.state.get_or_insert_with(|| Box::new(fresh())))
     }
 
     /// Lets a session end with a connection.
