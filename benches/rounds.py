@@ -24,6 +24,8 @@ class Times:
     def __init__(self, tasks: Tasks):
         self.seconds = {task: {engine: [] for engine in runs} for task, runs in tasks.items()}
         self.failed: dict[str, dict[str, str]] = {task: {} for task in tasks}
+        # How often each was run; more often than there are rounds where it is short.
+        self.runs = {task: dict.fromkeys(runs, 0) for task, runs in tasks.items()}
 
     def median_s(self, task: str, engine: str) -> float | None:
         """None if the engine failed at the task or was not asked."""
@@ -52,18 +54,20 @@ def interleaved(tasks: Tasks, rounds: int) -> Times:
 
 def _once(times: Times, task: str, engine: str, run: Callable[[], float]) -> None:
     try:
-        times.seconds[task][engine].append(reading(run))
+        seconds = turn_of(run)
+        times.seconds[task][engine].append(statistics.median(seconds))
+        times.runs[task][engine] += len(seconds)
     except Exception as error:
         times.failed[task][engine] = first_line(error)
         print(f"{engine} failed {task}: {times.failed[task][engine]}", flush=True)
 
 
-def reading(run: Callable[[], float]) -> float:
-    """Seconds of `run`: of one run, or the median of several short ones."""
+def turn_of(run: Callable[[], float]) -> list[float]:
+    """Seconds of one run, or of several short ones."""
     seconds = [run()]
     while max(seconds) < SHORT_S and len(seconds) < SHORT_RUNS:
         seconds.append(run())
-    return statistics.median(seconds)
+    return seconds
 
 
 def _totals(times: Times, turn: int) -> list[tuple[str, float]]:

@@ -63,8 +63,9 @@ def measure(postgres: Postgres, rounds: int) -> Part:
         before = {name: one.engine.cost.cpu_s() for name, one in contestants.items()}
         runs = {name: lambda one=one: one.run().seconds for name, one in contestants.items()}
         times = interleaved({"scan": runs}, rounds)
-        table = [row(name, one, times.median_s("scan", name), (one.engine.cost.cpu_s() - before[name]) / rounds, rows)
-                 for name, one in contestants.items()]
+        cpu_s = {name: (one.engine.cost.cpu_s() - before[name]) / times.runs["scan"][name]
+                 for name, one in contestants.items()}
+        table = [row(name, one, times.median_s("scan", name), cpu_s[name], rows) for name, one in contestants.items()]
     for each in table:
         each["vs_copy"] = ratio(each["mrows_s"], table[0]["mrows_s"])
     return Part(figures({each["method"]: each for each in table}), table)

@@ -42,8 +42,8 @@ pub(crate) struct SessionState {
 
 struct Entry {
     user: String,
-    /// `None` while nothing is set: the entry is there because the token is old, or because it is refused, as
-    /// are most; they should be small.
+    /// `None` where nothing is set: the entry is there because the token is old, or refused. Boxed, for most
+    /// entries are of closed sessions.
     state: Option<Box<SessionState>>,
     used: Instant,
     closed: bool,

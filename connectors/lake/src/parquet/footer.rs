@@ -1,5 +1,5 @@
-//! Footers of Parquet files: read in one request where they are not huge, checked, and kept. A file that is
-//! hardly more than its footer is kept with it.
+//! Footers of Parquet files: read in one request where they are not huge, checked, and kept, small files
+//! whole.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -22,7 +22,7 @@ use crate::pinned::PinnedObject;
 
 /// Read from the end of a file at once; most footers are shorter.
 const TAIL_BYTES: u64 = 512 << 10;
-/// The largest object that is kept whole with its footer, which weighs about as much.
+/// The largest object that is kept whole with its footer.
 const WHOLE_BYTES_MAX: u64 = 16 << 10;
 /// Limits that no honest file comes near.
 const FOOTER_BYTES_MAX: u64 = 64 << 20;

@@ -16,7 +16,6 @@ use crate::LakeConnector;
 use crate::testing::TempDir;
 
 mod damage;
-mod measure;
 mod parquet;
 mod s3;
 mod text;
