@@ -59,6 +59,28 @@ fn a_parked_query_is_claimed_once_and_by_its_user() {
     });
 }
 
+#[test]
+fn a_claimed_query_leaves_no_task() {
+    runtime().unwrap().block_on(async {
+        let (engine, _folder) = engine(1 << 28);
+        let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let before = tasks();
+        for _ in 0..100 {
+            let stream = engine.query(&Session::new("ann"), "SELECT 1", Parameters::none()).await.unwrap();
+            let id = stream.id().clone();
+            engine.park(stream);
+            let claimed = engine.claim(&id, "ann").unwrap();
+            assert_eq!(claimed.try_collect::<Vec<_>>().await.unwrap().len(), 1);
+        }
+        // What was told to end does so when it is next polled.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while tasks() > before && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(tasks(), before);
+    });
+}
+
 /// A FROM clause of 10 ^ `count` rows with the columns `a.d`, `b.d` …
 fn digits(count: usize) -> String {
     let table = |name: char| format!("(VALUES 0, 1, 2, 3, 4, 5, 6, 7, 8, 9) {name}(d)");
