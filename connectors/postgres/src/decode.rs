@@ -1,12 +1,13 @@
-//! COPY BINARY tuples into record batches.
+//! Rows of PostgreSQL into record batches.
 //!
 //! ```text
-//! int16 fields | int32 length, bytes | int32 length, bytes | ...      one tuple, as the socket delivered it
+//! int16 fields | int32 length, bytes | int32 length, bytes | ...      one row, as the socket delivered it
 //!                 `-> builder of c0      `-> builder of c1             one pass, no value is allocated
 //! ```
 
 mod buffers;
 mod column;
+mod digits;
 mod fault;
 mod field;
 mod list;
@@ -19,11 +20,11 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use meesh_base::{Error, Result};
 
 use crate::types::Decoder;
-use crate::wire::{RowOutcome, RowSink, Tuple};
+use crate::wire::{RowOutcome, RowSink, Tuple, ValueFormat};
 use column::Builder;
 use fault::Fault;
 use field::split_field;
@@ -52,9 +53,19 @@ impl BatchDecoder {
     /// # Errors
     /// `Internal` if a decoder does not yield its column's type.
     pub(crate) fn new(place: Arc<str>, schema: SchemaRef, decoders: &[Decoder], batch_rows: usize) -> Result<Self> {
+        Self::built(place, schema, decoders, batch_rows, Builder::of_column)
+    }
+
+    fn built(
+        place: Arc<str>,
+        schema: SchemaRef,
+        decoders: &[Decoder],
+        batch_rows: usize,
+        build: impl Fn(&Decoder, &DataType, usize) -> Option<Builder>,
+    ) -> Result<Self> {
         let batch_rows = batch_rows.max(1);
         let builder = |(decoder, field): (&Decoder, &Arc<arrow::datatypes::Field>)| {
-            Builder::new(decoder, field.data_type(), batch_rows.min(FIRST_ROWS)).ok_or_else(|| {
+            build(decoder, field.data_type(), batch_rows.min(FIRST_ROWS)).ok_or_else(|| {
                 Error::internal(format!("{place}: column {:?} cannot be read as {}", field.name(), field.data_type()))
             })
         };
@@ -63,6 +74,11 @@ impl BatchDecoder {
             return Err(Error::internal(format!("{place}: {} columns expected", schema.fields().len())));
         }
         Ok(Self { place, schema, builders, batch_rows, rows: 0, bytes: 0, rows_before: 0 })
+    }
+
+    /// How the values of the columns must come.
+    pub(crate) fn formats(&self) -> Vec<ValueFormat> {
+        self.builders.iter().map(Builder::format).collect()
     }
 
     /// Whether there is no row to make a batch of.
@@ -106,6 +122,9 @@ impl BatchDecoder {
         let shown = match (self.builders.get(column), split_field(fields)) {
             (Some(Builder::Decimal128(..) | Builder::Decimal256(..)), Ok((Some(value), _))) => {
                 numeric::text(value.bytes())
+            }
+            (Some(Builder::Decimal128Text(..)), Ok((Some(value), _))) => {
+                str::from_utf8(value.bytes()).ok().map(str::to_owned)
             }
             _ => None,
         };

@@ -4,9 +4,9 @@
 //! parentheses that it is put in:
 //!
 //! ```text
-//! COPY (SELECT q.c0::integer, q.c1::text FROM (
+//! SELECT q.c0::integer, q.c1::text FROM (
 //! text
-//! ) AS q(c0, c1)) TO STDOUT (FORMAT BINARY)
+//! ) AS q(c0, c1)
 //! ```
 
 use std::collections::HashMap;
@@ -29,7 +29,7 @@ use crate::connector::PostgresConnector;
 use crate::decode::BatchDecoder;
 use crate::pool::PooledConnection;
 use crate::types::{Decoder, TypeResolver, TypeRow};
-use crate::wire::{CopyState, DescribedColumn, READ_ONLY};
+use crate::wire::{DescribedColumn, READ_ONLY, RowsRequest, RowsState};
 use crate::write::{SEARCH_PATH, users_own};
 
 /// The rows of the text.
@@ -196,8 +196,10 @@ impl PassedScan {
         let mut session = self.connector.pool().get(Some(&scope)).await?;
         let name = format!("meesh/{}", scope.id());
         let prelude = session.prelude(READ_ONLY, &[("application_name", &name)]);
-        let copy = format!("COPY ({}) TO STDOUT (FORMAT BINARY); COMMIT", self.select);
-        session.start_copy_out(Some(&format!("{prelude}; {SEARCH_PATH}")), &copy).await.map_err(users_own)?;
+        let prelude = format!("{prelude}; {SEARCH_PATH}");
+        let formats = decoder.formats();
+        let request = RowsRequest { prelude: Some(&prelude), select: &self.select, formats: &formats, commits: true };
+        session.start_rows(request).await.map_err(users_own)?;
         scope.progress(self.connector.catalog_name()).units_total.fetch_add(1, Relaxed);
         report.streams.fetch_add(1, Relaxed);
         report.touch();
@@ -210,8 +212,8 @@ async fn next(reading: Option<Reading>) -> Result<Option<(RecordBatch, Option<Re
     let Some(mut reading) = reading else { return Ok(None) };
     let progress = reading.scope.progress(reading.scan.connector.catalog_name());
     loop {
-        let state = reading.session.read_copy(&mut reading.decoder).await?;
-        let done = state == CopyState::Done;
+        let state = reading.session.read_rows(&mut reading.decoder).await?;
+        let done = state == RowsState::Done;
         if done {
             progress.units_done.fetch_add(1, Relaxed);
         }

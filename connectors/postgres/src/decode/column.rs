@@ -14,6 +14,7 @@ use arrow::datatypes::{
 };
 
 use super::buffers::{Nulls, fitted};
+use super::digits::{self, Decimal};
 use super::fault::Fault;
 use super::field::{split_field, split_fixed};
 use super::list::ListBuilder;
@@ -22,6 +23,7 @@ use super::record::RecordBuilder;
 use super::temporal;
 use super::text::TextBuilder;
 use crate::types::{Decoder, point_fields};
+use crate::wire::ValueFormat;
 
 /// Values of fixed width.
 #[derive(Debug)]
@@ -68,6 +70,19 @@ impl<T: ArrowPrimitiveType> Fixed<T> {
     }
 }
 
+impl<T: ArrowPrimitiveType<Native: TryFrom<i64>>> Fixed<T> {
+    /// Takes the first field, an integer as text.
+    #[inline(always)]
+    fn take_integer<'a>(&mut self, fields: &'a [u8]) -> Result<&'a [u8], Fault> {
+        let (value, rest) = split_field(fields)?;
+        match value {
+            Some(value) => self.values.push(digits::integer(value)?),
+            None => self.null(),
+        }
+        Ok(rest)
+    }
+}
+
 impl Fixed<Decimal128Type> {
     /// Takes the first field.
     #[inline(always)]
@@ -75,6 +90,17 @@ impl Fixed<Decimal128Type> {
         let (value, rest) = split_field(fields)?;
         match value {
             Some(value) => self.values.push(numeric::decimal128(value, target)?),
+            None => self.null(),
+        }
+        Ok(rest)
+    }
+
+    /// The same from text.
+    #[inline(always)]
+    fn take_decimal_text<'a>(&mut self, fields: &'a [u8], target: &Decimal) -> Result<&'a [u8], Fault> {
+        let (value, rest) = split_field(fields)?;
+        match value {
+            Some(value) => self.values.push(target.unscaled(value)?),
             None => self.null(),
         }
         Ok(rest)
@@ -89,6 +115,11 @@ pub(super) enum Builder {
     Int32(Fixed<Int32Type>),
     Int64(Fixed<Int64Type>),
     UInt32(Fixed<UInt32Type>),
+    /// The same from text.
+    Int16Text(Fixed<Int16Type>),
+    Int32Text(Fixed<Int32Type>),
+    Int64Text(Fixed<Int64Type>),
+    UInt32Text(Fixed<UInt32Type>),
     Float32(Fixed<Float32Type>),
     Float64(Fixed<Float64Type>),
     Date(Fixed<Date32Type>),
@@ -96,6 +127,7 @@ pub(super) enum Builder {
     Timestamp(Fixed<TimestampMicrosecondType>),
     Interval(Fixed<IntervalMonthDayNanoType>),
     Decimal128(Fixed<Decimal128Type>, Target<i128>),
+    Decimal128Text(Fixed<Decimal128Type>, Decimal),
     Decimal256(Fixed<Decimal256Type>, Box<Target<arrow::datatypes::i256>>),
     Text(TextBuilder),
     Point(Vec<f64>, Vec<f64>, Nulls),
@@ -117,7 +149,35 @@ fn one_nan32(value: f32) -> f32 {
 }
 
 impl Builder {
-    /// A builder of `data_type` fed by `decoder`; `None` if that pair cannot be.
+    /// A builder of a result's column, whose values come in [`Self::format`]; `None` as for [`Self::new`].
+    pub(super) fn of_column(decoder: &Decoder, data_type: &DataType, capacity: usize) -> Option<Self> {
+        Some(match Self::new(decoder, data_type, capacity)? {
+            Self::Int16(values) => Self::Int16Text(values),
+            Self::Int32(values) => Self::Int32Text(values),
+            Self::Int64(values) => Self::Int64Text(values),
+            Self::UInt32(values) => Self::UInt32Text(values),
+            Self::Decimal128(values, target) => match *data_type {
+                DataType::Decimal128(precision, scale) if precision <= digits::DIGITS_MAX => {
+                    Self::Decimal128Text(values, Decimal::new(precision, scale, target)?)
+                }
+                _ => Self::Decimal128(values, target),
+            },
+            other => other,
+        })
+    }
+
+    /// The format that costs the server least, of those that are read here: `int8send` and its kin reserve a
+    /// kilobyte for every value. Dates and times are dear as text.
+    pub(super) fn format(&self) -> ValueFormat {
+        match self {
+            Self::Int16Text(_) | Self::Int32Text(_) | Self::Int64Text(_) | Self::UInt32Text(_) => ValueFormat::Text,
+            Self::Decimal128Text(..) => ValueFormat::Text,
+            Self::Text(values) if values.is_plain() => ValueFormat::Text,
+            _ => ValueFormat::Binary,
+        }
+    }
+
+    /// A builder of `data_type` fed by `decoder`, from binary values; `None` if that pair cannot be.
     pub(super) fn new(decoder: &Decoder, data_type: &DataType, capacity: usize) -> Option<Self> {
         Some(match (decoder, data_type) {
             (Decoder::Bool, DataType::Boolean) => Self::Bool(Vec::with_capacity(capacity), Nulls::default()),
@@ -157,6 +217,11 @@ impl Builder {
     #[inline(always)]
     pub(super) fn take<'a>(&mut self, fields: &'a [u8]) -> Result<&'a [u8], Fault> {
         match self {
+            Self::Int64Text(values) => values.take_integer(fields),
+            Self::Int32Text(values) => values.take_integer(fields),
+            Self::Int16Text(values) => values.take_integer(fields),
+            Self::UInt32Text(values) => values.take_integer(fields),
+            Self::Decimal128Text(values, target) => values.take_decimal_text(fields, target),
             Self::Int64(values) => values.take_fixed(fields, |value| Ok(i64::from_be_bytes(value))),
             Self::Int32(values) => values.take_fixed(fields, |value| Ok(i32::from_be_bytes(value))),
             Self::Int16(values) => values.take_fixed(fields, |value| Ok(i16::from_be_bytes(value))),
@@ -213,17 +278,17 @@ impl Builder {
                 nulls.push(values.len());
                 values.push(false);
             }
-            Self::Int16(values) => values.null(),
-            Self::Int32(values) => values.null(),
-            Self::Int64(values) => values.null(),
-            Self::UInt32(values) => values.null(),
+            Self::Int16(values) | Self::Int16Text(values) => values.null(),
+            Self::Int32(values) | Self::Int32Text(values) => values.null(),
+            Self::Int64(values) | Self::Int64Text(values) => values.null(),
+            Self::UInt32(values) | Self::UInt32Text(values) => values.null(),
             Self::Float32(values) => values.null(),
             Self::Float64(values) => values.null(),
             Self::Date(values) => values.null(),
             Self::Time(values) => values.null(),
             Self::Timestamp(values) => values.null(),
             Self::Interval(values) => values.null(),
-            Self::Decimal128(values, _) => values.null(),
+            Self::Decimal128(values, _) | Self::Decimal128Text(values, _) => values.null(),
             Self::Decimal256(values, _) => values.null(),
             Self::Text(values) => values.null(),
             Self::Point(xs, ys, nulls) => {
@@ -251,17 +316,17 @@ impl Builder {
                 let nulls = nulls.finish(values.len());
                 Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls))
             }
-            Self::Int16(values) => values.finish(capacity),
-            Self::Int32(values) => values.finish(capacity),
-            Self::Int64(values) => values.finish(capacity),
-            Self::UInt32(values) => values.finish(capacity),
+            Self::Int16(values) | Self::Int16Text(values) => values.finish(capacity),
+            Self::Int32(values) | Self::Int32Text(values) => values.finish(capacity),
+            Self::Int64(values) | Self::Int64Text(values) => values.finish(capacity),
+            Self::UInt32(values) | Self::UInt32Text(values) => values.finish(capacity),
             Self::Float32(values) => values.finish(capacity),
             Self::Float64(values) => values.finish(capacity),
             Self::Date(values) => values.finish(capacity),
             Self::Time(values) => values.finish(capacity),
             Self::Timestamp(values) => values.finish(capacity),
             Self::Interval(values) => values.finish(capacity),
-            Self::Decimal128(values, _) => values.finish(capacity),
+            Self::Decimal128(values, _) | Self::Decimal128Text(values, _) => values.finish(capacity),
             Self::Decimal256(values, _) => values.finish(capacity),
             Self::Text(values) => values.finish()?,
             Self::Point(xs, ys, nulls) => {

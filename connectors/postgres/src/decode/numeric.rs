@@ -292,6 +292,22 @@ fn rounds_up(dropped: &Dropped, negative: bool, odd: bool, rounding: Rounding) -
     }
 }
 
+/// What `numeric_send` writes for a number in ASCII digits before and behind its point.
+pub(super) fn pack(negative: bool, whole: &[u8], fraction: &[u8]) -> Vec<u8> {
+    let padding = |length: usize| std::iter::repeat_n(&b'0', length.next_multiple_of(4) - length);
+    let decimals: Vec<u8> =
+        padding(whole.len()).chain(whole).chain(fraction).chain(padding(fraction.len())).copied().collect();
+    let number = |digit: &[u8; 4]| digit.iter().fold(0, |sum, byte| sum * 10 + u16::from(byte - b'0'));
+    let digits: Vec<u16> = decimals.as_chunks::<4>().0.iter().map(number).collect();
+    let zeros = digits.iter().take_while(|digit| **digit == 0).count();
+    let end = digits.iter().rposition(|digit| *digit != 0).map_or(zeros, |last| last + 1);
+    let digits = digits.get(zeros..end).unwrap_or_default();
+    let weight = (whole.len().div_ceil(4) as i16).wrapping_sub(1).wrapping_sub(zeros as i16);
+    let sign = if negative { NEGATIVE } else { 0 };
+    let header = [digits.len() as u16, weight as u16, sign, fraction.len() as u16];
+    header.iter().chain(digits).flat_map(|word| word.to_be_bytes()).collect()
+}
+
 /// The value as PostgreSQL prints it, for messages; `None` if it is no number or very long.
 pub(super) fn text(bytes: &[u8]) -> Option<String> {
     let parts = Parts::of(bytes).ok().filter(|parts| parts.sign & !NEGATIVE == 0)?;
@@ -321,26 +337,9 @@ mod tests {
 
     /// `numeric_send` of a decimal text.
     fn send(text: &str) -> Vec<u8> {
-        let (sign, text) = text.strip_prefix('-').map_or((0, text), |rest| (NEGATIVE, rest));
+        let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        let whole = format!("{}{whole}", "0".repeat((4 - whole.len() % 4) % 4));
-        let padded = format!("{fraction}{}", "0".repeat((4 - fraction.len() % 4) % 4));
-        let all = format!("{whole}{padded}");
-        let mut digits: Vec<u16> =
-            all.as_bytes().chunks(4).map(|c| str::from_utf8(c).unwrap().parse().unwrap()).collect();
-        let mut weight = (whole.len() / 4) as i16 - 1;
-        while digits.first() == Some(&0) {
-            digits.remove(0);
-            weight -= 1;
-        }
-        while digits.last() == Some(&0) {
-            digits.pop();
-        }
-        let mut out = Vec::new();
-        for word in [digits.len() as u16, weight as u16, sign, fraction.len() as u16].iter().chain(&digits) {
-            out.extend_from_slice(&word.to_be_bytes());
-        }
-        out
+        pack(negative, whole.as_bytes(), fraction.as_bytes())
     }
 
     fn decode(text: &str, precision: u8, scale: i8, rounding: Rounding) -> Result<i128, Fault> {

@@ -20,6 +20,11 @@ fn tuple(fields: &[Option<&[u8]>]) -> Vec<u8> {
 }
 
 impl BatchDecoder {
+    /// A decoder of rows that are binary throughout, as those of COPY are.
+    pub(crate) fn of_binary(schema: SchemaRef, decoders: &[Decoder]) -> Self {
+        Self::built("catalog \"sales\"".into(), schema, decoders, 10, Builder::new).unwrap()
+    }
+
     /// Takes one tuple, with nothing behind it.
     pub(crate) fn tuple(&mut self, tuple: &[u8]) -> Result<RowOutcome> {
         self.row(Tuple::first(tuple, tuple.len()).unwrap())
@@ -56,7 +61,7 @@ fn rows_become_a_batch() {
     );
     let uuid: Vec<u8> = (0..16).collect();
     let long = "a text that is too long for a view";
-    let row = tuple(&[Some(&7i64.to_be_bytes()), Some(long.as_bytes()), Some(b"ab  "), Some(&uuid)]);
+    let row = tuple(&[Some(b"7"), Some(long.as_bytes()), Some(b"ab  "), Some(&uuid)]);
     assert_eq!(decoder.tuple(&row).unwrap(), RowOutcome::Continue);
     assert_eq!(decoder.tuple(&tuple(&[None, None, None, None])).unwrap(), RowOutcome::Full);
     let batch = decoder.finish().unwrap();
@@ -86,6 +91,32 @@ fn a_text_is_as_long_as_it_is_whatever_follows_it() {
     let batch = decoder.finish().unwrap();
     assert!(batch.column(0).as_string::<i32>().iter().flatten().eq(&texts));
     assert!(batch.column(1).as_string::<i32>().iter().flatten().all(|text| text == "ab"));
+}
+
+#[test]
+fn numbers_come_as_text_where_that_is_cheaper() {
+    let numeric = Decoder::Numeric(crate::config::Rounding::Unnecessary);
+    let mut decoder = decoder(
+        &[
+            ("i", DataType::Int32, Decoder::Int32),
+            ("d", DataType::Decimal128(15, 2), numeric.clone()),
+            ("w", DataType::Decimal128(38, 2), numeric),
+            ("f", DataType::Float64, Decoder::Float64),
+        ],
+        8,
+    );
+    use ValueFormat::{Binary, Text};
+    assert_eq!(decoder.formats(), [Text, Text, Binary, Binary]);
+    let wide = [0, 1, 0, 0, 0, 0, 0, 0, 0, 7];
+    decoder.tuple(&tuple(&[Some(b"-12"), Some(b"-1.05"), Some(&wide), Some(&1.5f64.to_be_bytes())])).unwrap();
+    decoder.tuple(&tuple(&[None, None, None, None])).unwrap();
+    let error = decoder.tuple(&tuple(&[Some(b"1"), Some(b"1.005"), None, None])).unwrap_err().to_string();
+    assert!(error.contains("\"d\": value 1.005 has more decimals") && error.contains("row 3"), "{error}");
+    let mut decoder = self::decoder(&[("i", DataType::Int16, Decoder::Int16)], 8);
+    for text in ["40000", "x", ""] {
+        let error = decoder.tuple(&tuple(&[Some(text.as_bytes())])).unwrap_err().to_string();
+        assert!(error.contains("cannot be decoded"), "{error}");
+    }
 }
 
 #[test]
@@ -121,7 +152,7 @@ fn broken_rows_are_errors() {
         (&tuple(&[Some(b"12345")]), "length of its type"),
         (&[&good[..], &[0]].concat(), "number of fields"),
     ] {
-        let error = decoder(&[("n", DataType::Int32, Decoder::Int32)], 8).tuple(row).unwrap_err();
+        let error = decoder(&[("n", DataType::Date32, Decoder::Date)], 8).tuple(row).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::SourceData);
         assert!(error.to_string().contains(words) && error.to_string().contains("\"n\""), "{row:?}: {error}");
     }
@@ -151,7 +182,7 @@ fn a_character_cut_between_two_values_is_found() {
 fn a_null_where_none_may_be_is_found() {
     let schema = Schema::new(vec![Field::new("n", DataType::Int32, false)]);
     let mut decoder = BatchDecoder::new("c".into(), Arc::new(schema), &[Decoder::Int32], 8).unwrap();
-    decoder.tuple(&tuple(&[Some(&[0; 4])])).unwrap();
+    decoder.tuple(&tuple(&[Some(b"0")])).unwrap();
     decoder.tuple(&tuple(&[None])).unwrap();
     let error = decoder.finish().unwrap_err().to_string();
     assert!(error.contains("is NULL") && error.contains("row 2"), "{error}");
@@ -224,10 +255,12 @@ fn garbage_never_panics() {
         ("a", DataType::new_list(DataType::Utf8View, true), Decoder::List(Box::new(list))),
         ("b", DataType::Decimal128(38, 10), Decoder::Numeric(crate::config::Rounding::HalfEven)),
         ("c", DataType::BinaryView, Decoder::Bytes),
+        ("d", DataType::Int64, Decoder::Int64),
+        ("e", DataType::Decimal128(15, 2), Decoder::Numeric(crate::config::Rounding::HalfEven)),
     ];
     for _ in 0..20_000 {
         let mut decoder = decoder(&columns, 4);
-        let lengths: Vec<u8> = (0..3).map(|_| byte() % 40).collect();
+        let lengths: Vec<u8> = columns.iter().map(|_| byte() % 40).collect();
         let mut values: Vec<Vec<u8>> = lengths.iter().map(|n| (0..*n).map(|_| byte()).collect()).collect();
         if byte() % 2 == 0 {
             values[0].splice(0..0, [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, byte() % 4, 0, 0, 0, 1]);

@@ -53,6 +53,11 @@ impl TextBuilder {
         Self { form, data_type: data_type.clone(), offsets, data, nulls: Nulls::default(), longest: 0 }
     }
 
+    /// Whether a value is the same bytes in both of PostgreSQL's formats.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self.form, Some(TextForm::Plain | TextForm::Padded))
+    }
+
     /// Takes the first of `fields` in; says what follows it.
     #[inline(always)]
     pub(super) fn take<'a>(&mut self, fields: &'a [u8]) -> Result<&'a [u8], Fault> {

@@ -83,7 +83,7 @@ fn what_is_written_is_read() {
     let encoders: Vec<Encoder> = columns.iter().map(|(_, encoder, _)| encoder.clone()).collect();
     let decoders: Vec<Decoder> = columns.into_iter().map(|(.., decoder)| decoder).collect();
     let bytes = encoded(&batch, &encoders).unwrap();
-    let mut decoder = BatchDecoder::new("catalog \"sales\"".into(), batch.schema(), &decoders, 10).unwrap();
+    let mut decoder = BatchDecoder::of_binary(batch.schema(), &decoders);
     for tuple in tuples(&bytes) {
         decoder.tuple(tuple).unwrap();
     }

@@ -8,9 +8,14 @@ use meesh_base::{ConfigValues, ErrorKind, QueryId, QueryScope, Result};
 use super::{Pool, PoolSettings};
 use crate::config::PostgresConfig;
 use crate::testing::{Server, shared_server};
-use crate::wire::{ConnectOptions, RowOutcome, RowSink, Tuple};
+use crate::wire::{ConnectOptions, RowOutcome, RowSink, RowsRequest, Tuple, ValueFormat};
 
-const LONG: &str = "COPY (SELECT generate_series(1, 1000000000)) TO STDOUT (FORMAT BINARY)";
+const LONG: RowsRequest<'_> = RowsRequest {
+    prelude: Some("BEGIN"),
+    select: "SELECT generate_series(1, 1000000000)",
+    formats: &[ValueFormat::Text],
+    commits: false,
+};
 
 struct Few(u32);
 
@@ -66,8 +71,8 @@ async fn abandoned_statements_are_cancelled_and_the_pool_stays_whole() {
     let pool = pool("abandoned", 2);
     for _ in 0..20 {
         let mut connection = pool.get(None).await.unwrap();
-        connection.start_copy_out(Some("BEGIN"), LONG).await.unwrap();
-        connection.read_copy(&mut Few(0)).await.unwrap();
+        connection.start_rows(LONG).await.unwrap();
+        connection.read_rows(&mut Few(0)).await.unwrap();
         drop(connection);
         let started = Instant::now();
         // The next query works at once, on the same limit.

@@ -1,4 +1,4 @@
-//! The task of one stream: takes pieces while there are any, and reads each by a COPY.
+//! The task of one stream: takes pieces while there are any, and reads each by a SELECT.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::{Access, Ended, Reading, not_printed};
 use crate::decode::BatchDecoder;
 use crate::snapshot::{Begin, Lease, Wanted};
-use crate::wire::CopyState;
+use crate::wire::{RowsRequest, RowsState, ValueFormat};
 
 /// The task that reads.
 pub(super) struct Reader {
@@ -98,13 +98,13 @@ impl Reader {
             let text = access.select.finish(&scan.types(), piece.as_deref());
             let (text, _) = text.map_err(|reason| not_printed(scan, reason))?;
             let prelude = if first { Some(self.prelude(lease, access, settings)) } else { None };
-            if self.wanted(self.start(lease, prelude, &text)).await?.is_none() {
+            if self.wanted(self.start(lease, prelude, &text, &decoder.formats())).await?.is_none() {
                 return Ok(None);
             }
             first = false;
             loop {
-                let Some(state) = self.wanted(lease.session.read_copy(&mut decoder)).await? else { return Ok(None) };
-                if state == CopyState::Done {
+                let Some(state) = self.wanted(lease.session.read_rows(&mut decoder)).await? else { return Ok(None) };
+                if state == RowsState::Done {
                     break;
                 }
                 if self.send(&mut decoder).await?.is_none() {
@@ -119,13 +119,19 @@ impl Reader {
         self.send(&mut decoder).await
     }
 
-    /// Begins the COPY of a piece; what must go before a stream's first is its `prelude`.
-    async fn start(&self, lease: &mut Lease, prelude: Option<String>, select: &str) -> Result<()> {
+    /// Begins the SELECT of a piece; what must go before a stream's first is its `prelude`.
+    async fn start(
+        &self,
+        lease: &mut Lease,
+        prelude: Option<String>,
+        select: &str,
+        formats: &[ValueFormat],
+    ) -> Result<()> {
         // Whoever reads alone reads one piece, and needs no further word with the server.
-        let commit = if matches!(lease.begin, Begin::Alone) { "; COMMIT" } else { "" };
+        let commits = matches!(lease.begin, Begin::Alone);
         let exports = matches!(lease.begin, Begin::Export(_));
-        let copy = format!("COPY ({select}) TO STDOUT (FORMAT BINARY){commit}");
-        let rows = lease.session.start_copy_out(prelude.as_deref(), &copy).await?;
+        let request = RowsRequest { prelude: prelude.as_deref(), select, formats, commits };
+        let rows = lease.session.start_rows(request).await?;
         if prelude.is_some() {
             let mut values = rows.into_iter().next_back().unwrap_or_default();
             let exported = if exports { values.pop().flatten() } else { None };

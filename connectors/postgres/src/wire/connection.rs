@@ -27,8 +27,10 @@ pub(super) enum State {
     Sending,
     /// The answer to a request is to be read up to ReadyForQuery.
     Answering,
-    /// The same, within a COPY; whether the stream's header has gone by.
-    Copying { header_seen: bool },
+    /// The answers to two requests that were sent together.
+    AnsweringTwo,
+    /// The same, amid the rows of a SELECT.
+    Rows,
     /// The server waits for the data of a COPY FROM.
     CopyingIn,
     /// Nothing more can be said or heard.
@@ -297,12 +299,16 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes in a ReadyForQuery, and yields the request's error if it had one.
+    /// Takes in a ReadyForQuery; the last one yields the request's error if it had one.
     pub(super) fn ready(&mut self, status: Option<u8>) -> Result<()> {
         let Some(status @ (b'I' | b'T' | b'E')) = status else {
             return Err(self.garbage("a ReadyForQuery without a status".to_owned()));
         };
         self.transaction_status = status;
+        if self.state == State::AnsweringTwo {
+            self.state = State::Answering;
+            return Ok(());
+        }
         self.state = State::Ready;
         self.receive.shrink();
         self.failure.take().map_or(Ok(()), |error| self.place.server(&error))
@@ -316,7 +322,7 @@ impl Connection {
         if self.state == State::CopyingIn {
             self.fail_copy().await?;
         }
-        while matches!(self.state, State::Answering | State::Copying { .. }) {
+        while matches!(self.state, State::Answering | State::AnsweringTwo | State::Rows) {
             match self.message().await? {
                 (b'Z', body) => {
                     let status = body.first().copied();

@@ -2,7 +2,7 @@
 //! straight to a decoder.
 //!
 //! ```text
-//! ConnectOptions --connect--> Connection --start_copy_out--> read_copy --(payload in the buffer)--> RowSink
+//! ConnectOptions --connect--> Connection --start_rows--> read_rows --(payload in the buffer)--> RowSink
 //!   options         tls, login   one session, no task of its own        pace: few wake-ups
 //! ```
 //!
@@ -15,7 +15,6 @@ mod cancel;
 mod certificate;
 mod connect;
 mod connection;
-mod copy;
 mod copy_in;
 mod error;
 mod message;
@@ -23,6 +22,7 @@ mod options;
 mod pace;
 mod query;
 mod receive;
+mod rows;
 mod socket_options;
 mod tls;
 mod transaction;
@@ -33,11 +33,11 @@ mod tests;
 
 pub(crate) use connect::{probe_tcp, probe_tls, resolve};
 pub(crate) use connection::Connection;
-pub(crate) use copy::{CopyState, RowOutcome, RowSink, Tuple};
 pub(crate) use copy_in::{Frame, rows_of_tag};
 pub(crate) use error::Place;
 pub(crate) use message::DescribedColumn;
 pub(crate) use options::{ChannelBinding, ConnectOptions, Host, SslMode, TargetServer, TlsOptions, TrustedRoots};
 pub(crate) use query::QueryResult;
+pub(crate) use rows::{RowOutcome, RowSink, RowsRequest, RowsState, Tuple, ValueFormat};
 pub(crate) use transaction::READ_ONLY;
 pub(crate) use transport::Endpoint;

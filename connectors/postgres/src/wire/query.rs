@@ -7,7 +7,7 @@ use super::connection::Connection;
 use super::error::ServerError;
 use super::message::{DescribedColumn, row_description, text_row};
 
-/// The most that one simple query may answer. What is larger goes through COPY, which holds nothing.
+/// The most that one simple query may answer. What is larger is read row by row (`rows.rs`), which holds nothing.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
 /// The answer to one statement of a simple query.

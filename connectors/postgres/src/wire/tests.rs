@@ -7,7 +7,9 @@ use meesh_base::{ConfigValues, ErrorKind, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::{ConnectOptions, Connection, CopyState, QueryResult, READ_ONLY, RowOutcome, RowSink, Tuple};
+use super::{
+    ConnectOptions, Connection, QueryResult, READ_ONLY, RowOutcome, RowSink, RowsRequest, RowsState, Tuple, ValueFormat,
+};
 use crate::config::PostgresConfig;
 use crate::testing::{Server, shared_server};
 
@@ -38,8 +40,14 @@ impl RowSink for Counter {
     }
 }
 
-fn copy(select: &str) -> String {
-    format!("COPY ({select}) TO STDOUT (FORMAT BINARY)")
+/// All columns of `select` in binary, after no other statement.
+fn rows_of(select: &str) -> RowsRequest<'_> {
+    RowsRequest { prelude: None, select, formats: &[ValueFormat::Binary], commits: false }
+}
+
+/// The same in a transaction.
+fn begun(select: &str) -> RowsRequest<'_> {
+    RowsRequest { prelude: Some("BEGIN"), ..rows_of(select) }
 }
 
 async fn value(connection: &mut Connection, sql: &str) -> Option<String> {
@@ -192,11 +200,15 @@ async fn a_description_runs_nothing() {
 async fn a_million_rows_in_batches() {
     for parameters in ["sslmode=disable", "sslmode=require"] {
         let mut connection = connect("trusted", parameters).await.unwrap();
-        let sql = copy("SELECT i, repeat('x', i % 7) FROM generate_series(1, 1000000) AS i");
-        connection.start_copy_out(Some("BEGIN; SET LOCAL application_name = 'meesh/1'"), &sql).await.unwrap();
+        let request = RowsRequest {
+            prelude: Some("BEGIN; SET LOCAL application_name = 'meesh/1'"),
+            formats: &[ValueFormat::Binary, ValueFormat::Text],
+            ..rows_of("SELECT i, repeat('x', i % 7) FROM generate_series(1, 1000000) AS i")
+        };
+        assert!(connection.start_rows(request).await.unwrap().is_empty());
         let mut sink = Counter { batch: 8192, ..Default::default() };
         let mut batches = 1;
-        while connection.read_copy(&mut sink).await.unwrap() == CopyState::More {
+        while connection.read_rows(&mut sink).await.unwrap() == RowsState::More {
             batches += 1;
         }
         assert_eq!((sink.rows, batches), (1_000_000, 1_000_000 / 8192 + 1));
@@ -217,43 +229,52 @@ async fn results_of_every_shape() {
         ("SELECT repeat('x', 5000000) FROM generate_series(1, 3)", 3),
         ("SELECT NULL::int", 1),
     ] {
-        connection.start_copy_out(None, &copy(select)).await.unwrap();
+        connection.start_rows(rows_of(select)).await.unwrap();
         let mut sink = Counter::default();
-        assert_eq!(connection.read_copy(&mut sink).await.unwrap(), CopyState::Done);
+        assert_eq!(connection.read_rows(&mut sink).await.unwrap(), RowsState::Done);
         assert_eq!(sink.rows, rows, "{select}");
     }
-    let all = format!("{}; COMMIT", copy("SELECT 1"));
-    connection.start_copy_out(Some("BEGIN"), &all).await.unwrap();
-    assert_eq!(connection.read_copy(&mut Counter::default()).await.unwrap(), CopyState::Done);
+    let prelude = Some("BEGIN; SELECT 'a', NULL; SELECT 'b'");
+    let all = RowsRequest { prelude, commits: true, ..rows_of("SELECT 1") };
+    let before = connection.start_rows(all).await.unwrap();
+    assert_eq!(before, [vec![Some("a".to_owned()), None], vec![Some("b".to_owned())]]);
+    assert_eq!(connection.read_rows(&mut Counter::default()).await.unwrap(), RowsState::Done);
     assert!(connection.is_idle());
 }
 
 #[tokio::test]
 async fn errors_before_and_amid_the_rows_leave_a_usable_session() {
     let mut connection = connect("trusted", "").await.unwrap();
-    let error = connection.start_copy_out(Some("BEGIN"), &copy("SELECT nope")).await.unwrap_err();
+    let error = connection.start_rows(begun("SELECT nope")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     connection.simple_query("ROLLBACK").await.unwrap();
-    connection
-        .start_copy_out(None, &copy("SELECT 1 / (100000 - i) FROM generate_series(1, 200000) AS i"))
-        .await
-        .unwrap();
+    connection.start_rows(rows_of("SELECT 1 / (100000 - i) FROM generate_series(1, 200000) AS i")).await.unwrap();
     let mut sink = Counter::default();
-    let error = connection.read_copy(&mut sink).await.unwrap_err();
+    let error = connection.read_rows(&mut sink).await.unwrap_err();
     assert_eq!((error.code(), sink.rows), (Some("DIVISION_BY_ZERO"), 99_999));
     assert!(connection.is_idle());
-    let error = connection.start_copy_out(None, "COPY (SELECT 1) TO STDOUT").await.unwrap_err();
-    assert!(error.to_string().contains("broke the protocol"), "{error}");
+    // The first error is told, whatever the SELECT behind it does, and none of its rows is taken for another's.
+    for (prelude, status) in [("BEGIN; SELECT 1 / 0", b'E'), ("SELECT 1 / 0", b'I')] {
+        let error = connection.start_rows(RowsRequest { prelude: Some(prelude), ..rows_of("SELECT 'x'") }).await;
+        assert_eq!(error.unwrap_err().code(), Some("DIVISION_BY_ZERO"));
+        assert_eq!(connection.transaction_status(), status);
+        connection.simple_query("ROLLBACK").await.unwrap();
+    }
+    for select in ["SELECT 1; SELECT 2", "SELECT 'a\0b'"] {
+        assert!(connection.start_rows(rows_of(select)).await.is_err(), "{select:?}");
+        connection.drain().await.unwrap();
+        assert!(connection.is_idle(), "{select:?}");
+    }
+    assert_eq!(value(&mut connection, "SELECT 5").await.as_deref(), Some("5"));
 }
 
 #[tokio::test]
 async fn a_read_that_was_dropped_goes_on() {
     let mut connection = connect("trusted", "sslmode=disable").await.unwrap();
-    let sql = copy("SELECT i FROM generate_series(1, 300000) AS i");
-    connection.start_copy_out(None, &sql).await.unwrap();
+    connection.start_rows(rows_of("SELECT i FROM generate_series(1, 300000) AS i")).await.unwrap();
     let mut sink = Counter::default();
     let mut drops = 0;
-    while tokio::time::timeout(Duration::from_micros(300), connection.read_copy(&mut sink)).await.is_err() {
+    while tokio::time::timeout(Duration::from_micros(300), connection.read_rows(&mut sink)).await.is_err() {
         drops += 1;
         assert!(drops < 100_000);
     }
@@ -266,9 +287,9 @@ async fn a_cancel_ends_the_statement_and_nothing_after_it() {
     for parameters in ["sslmode=disable", "sslmode=require"] {
         let mut connection = connect("trusted", parameters).await.unwrap();
         let cancel = connection.cancel_handle();
-        connection.start_copy_out(Some("BEGIN"), &copy("SELECT generate_series(1, 1000000000)")).await.unwrap();
+        connection.start_rows(begun("SELECT generate_series(1, 1000000000)")).await.unwrap();
         let mut sink = Counter { batch: 1000, ..Default::default() };
-        assert_eq!(connection.read_copy(&mut sink).await.unwrap(), CopyState::More);
+        assert_eq!(connection.read_rows(&mut sink).await.unwrap(), RowsState::More);
         let started = Instant::now();
         let (cancelled, drained) = tokio::join!(cancel.cancel(), connection.drain());
         cancelled.unwrap();
@@ -287,13 +308,12 @@ async fn a_server_killed_amid_the_rows() {
     for (mode, expect) in [("immediate", "broke off"), ("fast", "ended the session")] {
         let server = tokio::task::spawn_blocking(|| Server::start("")).await.unwrap();
         let mut connection = Connection::connect(&options(&server.url("trusted"))).await.unwrap();
-        let sql = copy("SELECT generate_series(1, 1000000000)");
-        connection.start_copy_out(None, &sql).await.unwrap();
+        connection.start_rows(rows_of("SELECT generate_series(1, 1000000000)")).await.unwrap();
         let mut sink = Counter { batch: 1, ..Default::default() };
-        assert_eq!(connection.read_copy(&mut sink).await.unwrap(), CopyState::More);
+        assert_eq!(connection.read_rows(&mut sink).await.unwrap(), RowsState::More);
         sink.batch = 0;
         let stopping = tokio::task::spawn_blocking(move || server.stop(mode));
-        let error = connection.read_copy(&mut sink).await.unwrap_err();
+        let error = connection.read_rows(&mut sink).await.unwrap_err();
         stopping.await.unwrap();
         assert_eq!(error.kind(), ErrorKind::SourceUnavailable);
         assert!(connection.is_broken() && !connection.is_idle());
