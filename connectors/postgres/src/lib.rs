@@ -4,7 +4,7 @@
 //! PostgresFactory -> PostgresConnector (connector.rs)
 //!   what is there?       catalog.rs  -> types.rs
 //!   what can you take?   scan/plan.rs -> pushdown.rs -> a SELECT
-//!   give me the rows     scan.rs     -> snapshot.rs -> pool.rs -> wire/ (COPY BINARY) -> decode.rs -> record batches
+//!   give me the rows     scan.rs     -> snapshot.rs -> pool.rs -> wire/ (rows) -> decode.rs -> record batches
 //!   write this           write.rs    -> encode.rs -> pool.rs -> wire/ (COPY BINARY)
 //!   how are you?         check.rs
 //! ```

@@ -1,15 +1,15 @@
-//! The rows of one fragment: COPY BINARY on sessions of the pool, decoded beside the query.
+//! The rows of one fragment: SELECTs on sessions of the pool, decoded beside the query.
 //!
 //! ```text
 //! open: nothing       first poll: keys of joins --> which statement, how many streams
 //!                                  |
-//!   stream 0  <-- 2 batches -- session: BEGIN; COPY piece; COPY piece ... <--.
-//!   stream 1  <-- 2 batches -- session: BEGIN; COPY piece ...            <--- pieces (ranges of ctid)
+//!   stream 0  <-- 2 batches -- session: BEGIN; SELECT piece; SELECT piece <--.
+//!   stream 1  <-- 2 batches -- session: BEGIN; SELECT piece ...           <--- pieces (ranges of ctid)
 //! ```
 //!
 //! Dropping a stream ends its task at its next step, and with it the session's statement: a session
-//! that is dropped mid-COPY is cancelled by the pool. A stream that ended without an error has seen the
-//! end of every COPY that it began.
+//! that is dropped amid its rows is cancelled by the pool. A stream that ended without an error has seen the
+//! end of every SELECT that it began.
 
 mod keys;
 mod pieces;

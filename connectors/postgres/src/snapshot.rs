@@ -1,8 +1,8 @@
 //! One state of the database for all that a query reads of a source.
 //!
 //! ```text
-//! stream 0   BEGIN, export -- COPY -- COPY -- parked -- COPY of stream 2 -- ROLLBACK
-//! stream 1          BEGIN, import -- COPY -- COPY -- ROLLBACK
+//! stream 0   BEGIN, export -- SELECT -- SELECT -- parked -- SELECT of stream 2 -- ROLLBACK
+//! stream 1          BEGIN, import -- SELECT -- SELECT -- ROLLBACK
 //! ```
 //!
 //! The first session that a query begins on a source exports its snapshot, and the others import it. An

@@ -136,7 +136,7 @@ pub(crate) const KEYS: &[ConfigKey] = &[
         "postgresql.experimental.enable-string-pushdown-with-collate",
         "comparisons of text are pushed with COLLATE \"C\" where that is exact",
     ),
-    ConfigKey::ignored("postgresql.fetch-size", "rows are streamed by COPY, without a cursor"),
+    ConfigKey::ignored("postgresql.fetch-size", "rows are streamed as they come, without a cursor"),
     ConfigKey::ignored("query.comment-format", "application_name carries the query id: meesh/<query id>"),
     ConfigKey::ignored("query.reuse-connection", "sessions are pooled: see connections-max"),
     ConfigKey::ignored("statistics.enabled", "row estimates come with the tables"),
