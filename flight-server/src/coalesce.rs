@@ -3,6 +3,7 @@
 //! HTTP/2 flushes after every frame of 16 KiB; on the way through the kernel four of them in one write
 //! cost little more than one. So a flush that follows new bytes is put off until the connection's task
 //! runs again, which it does at once: by then the task has either written more or has nothing to write.
+//! Clients of gRPC's C++ library take frames as large as a message: those are written from where they are.
 //!
 //! Only HTTP/2 may stand above it, which flushes whenever it runs. A TLS handshake flushes once and waits
 //! for the answer: through here it would wait for ever.
@@ -55,12 +56,16 @@ impl<S: AsyncWrite + Unpin> Coalesced<S> {
     }
 
     fn poll_gather(&mut self, cx: &mut Context<'_>, pieces: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let count = pieces.iter().map(|piece| piece.len()).sum();
+        if count >= FULL_BYTES {
+            ready!(self.poll_drain(cx, 0))?;
+            return Pin::new(&mut self.inner).poll_write_vectored(cx, pieces);
+        }
         if self.waiting() >= FULL_BYTES {
             ready!(self.poll_drain(cx, FULL_BYTES - 1))?;
             self.gathered.drain(..self.written);
             self.written = 0;
         }
-        let count = pieces.iter().map(|piece| piece.len()).sum();
         if count > IDLE_BYTES && self.gathered.is_empty() {
             self.gathered.reserve(FULL_BYTES + count);
         }
@@ -143,16 +148,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_large_is_written_at_once_behind_what_waits() {
+        let (near, mut far) = tokio::io::duplex(1 << 20);
+        let mut near = Coalesced::new(near);
+        near.write_all(b"abc").await.unwrap();
+        let large = vec![b'x'; FULL_BYTES];
+        assert_eq!(near.write(&large).await.unwrap(), large.len());
+        assert_eq!(near.gathered.capacity().max(IDLE_BYTES), IDLE_BYTES, "it is not copied");
+        let mut arrived = vec![0; 3 + FULL_BYTES];
+        far.read_exact(&mut arrived).await.unwrap();
+        assert!(arrived.starts_with(b"abcx") && arrived.ends_with(b"x"));
+    }
+
+    #[tokio::test]
     async fn every_byte_arrives_in_order_through_a_narrow_pipe_and_nothing_is_kept() {
         let (near, mut far) = tokio::io::duplex(1000);
         let sent: Vec<u8> = (0..1_000_000u32).map(|n| (n % 251) as u8).collect();
         let expected = sent.clone();
         let writer = tokio::spawn(async move {
             let mut near = Coalesced::new(near);
-            for piece in sent.chunks(16_393) {
+            // Small pieces, which are gathered, among large ones, which are not.
+            let mut rest = &sent[..];
+            for length in [16_393, 9, 16_393, 100_003, 3, 70_000].into_iter().cycle() {
+                let (piece, behind) = rest.split_at(length.min(rest.len()));
                 near.write_all(piece).await.unwrap();
                 near.flush().await.unwrap();
                 assert!(near.waiting() < FULL_BYTES + 16_393);
+                rest = behind;
+                if rest.is_empty() {
+                    break;
+                }
             }
             poll_fn(|cx| Pin::new(&mut near).poll_flush(cx)).await.unwrap();
             assert!(near.gathered.capacity() <= IDLE_BYTES);
