@@ -1,4 +1,4 @@
-//! Batches as Flight messages: `batches -> wire types -> split below 4 MiB -> IPC`, without copying.
+//! Batches as Flight messages: `batches -> wire types -> split -> IPC`, without copying.
 //!
 //! A message holds references to the batch's own buffers; the bytes are copied once, into the
 //! connection's buffer, by `codec.rs`. Dropping the stream drops the query behind it.
@@ -8,9 +8,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use arrow::array::{Array, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::buffer::Buffer;
-use arrow::datatypes::{Field, Fields, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions, StreamEncoder};
 use arrow::ipc::{MessageHeader, root_as_message};
@@ -25,8 +25,11 @@ use tonic::Status;
 use crate::error::status;
 use crate::wire_types::{MESSAGE_BYTES_MAX, WireOptions, compact_views, to_wire, wire_schema};
 
-/// Plain gRPC clients refuse messages above 4 MiB; a split aims at half of it.
-const TARGET_BYTES: usize = 2 << 20;
+/// A message of more is split into pieces of at most [`TARGET_BYTES`]: one of 1.4 MB costs a client in C++ a quarter
+/// more CPU than two of half of it, in memory that it touches for the first time.
+const LARGE_BYTES: usize = 1 << 20;
+const TARGET_BYTES: usize = 768 << 10;
+/// Plain gRPC clients refuse messages above 4 MiB.
 const LIMIT_BYTES: usize = 3_600_000;
 
 /// One Flight message: an IPC header and the buffers of its body, not yet put together.
@@ -158,7 +161,14 @@ impl BatchEncoder {
     }
 
     fn push_wire(&mut self, batch: &RecordBatch) -> Result<()> {
+        let expected = flat_bytes(batch);
+        let count = if expected > LARGE_BYTES { expected.div_ceil(TARGET_BYTES) } else { 1 };
+        pieces(batch, count).try_for_each(|piece| self.push_piece(&piece))
+    }
+
+    fn push_piece(&mut self, batch: &RecordBatch) -> Result<()> {
         let compacted;
+        // Every piece anew: views would bring along what those of the whole batch point to.
         let batch = if self.options.views {
             compacted = compact(batch).map_err(|error| internal(&error))?;
             &compacted
@@ -168,12 +178,8 @@ impl BatchEncoder {
         let messages = self.encode(batch).map_err(|error| internal(&error))?;
         let bytes: usize = messages.iter().map(WireMessage::body_len).sum();
         if bytes > LIMIT_BYTES && batch.num_rows() > 1 {
-            let pieces = bytes.div_ceil(TARGET_BYTES).max(2);
-            let rows = batch.num_rows().div_ceil(pieces).max(1);
-            for offset in (0..batch.num_rows()).step_by(rows) {
-                self.push_wire(&batch.slice(offset, rows.min(batch.num_rows() - offset)))?;
-            }
-            return Ok(());
+            let count = bytes.div_ceil(TARGET_BYTES);
+            return pieces(batch, count).try_for_each(|piece| self.push_piece(&piece));
         }
         self.check_size(batch, bytes)?;
         self.rows_sent += batch.num_rows();
@@ -215,6 +221,23 @@ impl BatchEncoder {
         )
         .with_code("EXCEEDED_MESSAGE_LIMIT"))
     }
+}
+
+/// `count` pieces of a batch, at most as many as it has rows.
+fn pieces(batch: &RecordBatch, count: usize) -> impl Iterator<Item = RecordBatch> {
+    let rows = batch.num_rows().div_ceil(count).max(1);
+    (0..batch.num_rows()).step_by(rows).map(move |offset| batch.slice(offset, rows.min(batch.num_rows() - offset)))
+}
+
+/// Bytes of a batch's rows in columns of numbers and plain texts. What other types share with rows that are
+/// not the batch's is not known before they are encoded.
+fn flat_bytes(batch: &RecordBatch) -> usize {
+    let is_flat = |column: &&ArrayRef| {
+        let kind = column.data_type();
+        kind.is_primitive() || matches!(kind, DataType::Boolean | DataType::Utf8 | DataType::Binary)
+    };
+    let bytes = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(0);
+    batch.columns().iter().filter(is_flat).map(bytes).sum()
 }
 
 fn compact(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {

@@ -59,6 +59,21 @@ async fn rows_survive_in_messages_below_four_mebibytes() {
 }
 
 #[tokio::test]
+async fn large_batches_of_plain_columns_come_in_messages_below_one_mebibyte() {
+    let texts = |rows: i64| StringArray::from_iter_values((0..rows).map(|n| format!("text {n}")));
+    for (rows, least) in [(1_000, 1), (20_000, 1), (60_000, 2), (200_000, 5)] {
+        let id = Int64Array::from_iter_values(0..rows);
+        let input = batch(vec![("id", Arc::new(id)), ("text", Arc::new(texts(rows)))]);
+        let messages = messages(&input, WireOptions::default()).await.unwrap();
+        // The schema is one.
+        assert!((least..least + 3).contains(&(messages.len() - 1)), "{rows} rows: {} messages", messages.len());
+        assert!(messages.iter().all(|message| message.encoded_len() <= 1 << 20));
+        let output = decoded(messages).await;
+        assert!(output.columns().iter().zip(input.columns()).all(|(output, input)| output == input));
+    }
+}
+
+#[tokio::test]
 async fn a_slice_sends_only_its_rows() {
     let input =
         batch(vec![("text", Arc::new(StringArray::from_iter_values((0..100_000).map(|n| format!("text {n}")))))]);
