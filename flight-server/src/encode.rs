@@ -25,7 +25,7 @@ use tonic::Status;
 use crate::error::status;
 use crate::wire_types::{MESSAGE_BYTES_MAX, WireOptions, compact_views, to_wire, wire_schema};
 
-/// A message of more is split into pieces of at most [`TARGET_BYTES`]: one of 1.4 MB costs a client in C++ a quarter
+/// A message of more is split into pieces of at most [`TARGET_BYTES`]: one of 1.4 MB costs a client in C++ a third
 /// more CPU than two of half of it, in memory that it touches for the first time.
 const LARGE_BYTES: usize = 1 << 20;
 const TARGET_BYTES: usize = 768 << 10;

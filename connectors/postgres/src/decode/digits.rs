@@ -1,11 +1,13 @@
 //! Numbers as PostgreSQL prints them: up to eight digits at once, as the bytes of a word.
 
+use arrow::datatypes::DataType;
+
 use super::fault::Fault;
 use super::field::Value;
 use super::numeric::{self, Target};
 
 /// Decimals of up to so many digits travel as text: any such number fits a word.
-pub(super) const DIGITS_MAX: u8 = 18;
+const DIGITS_MAX: u8 = 18;
 
 /// Digits that a word holds.
 const WORD: usize = 8;
@@ -89,8 +91,9 @@ pub(super) struct Decimal {
 }
 
 impl Decimal {
-    /// `None` if the type has more digits.
-    pub(super) fn new(precision: u8, scale: i8, exact: Target<i128>) -> Option<Self> {
+    /// The target of a type for which `exact` is right; `None` if its values are better read in binary.
+    pub(super) fn new(data_type: &DataType, exact: Target<i128>) -> Option<Self> {
+        let &DataType::Decimal128(precision, scale) = data_type else { return None };
         let scale = usize::try_from(scale).ok().filter(|_| precision <= DIGITS_MAX)?;
         let power = 10u64.checked_pow(scale as u32)?;
         Some(Self { exact, scale, power, limit: 10u64.pow(precision.into()) })
@@ -180,7 +183,7 @@ mod tests {
 
     fn decimal(text: &str, precision: u8, scale: i8, rounding: Rounding) -> Result<i128, Fault> {
         let exact = Target::new(precision, scale, rounding).unwrap();
-        let target = Decimal::new(precision, scale, exact).unwrap();
+        let target = Decimal::new(&DataType::Decimal128(precision, scale), exact).unwrap();
         all_ways(text, |value| target.unscaled(value))
     }
 

@@ -397,6 +397,21 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_packed_as_numeric_send_does() {
+        for (text, bytes) in [
+            ("-12345.67", vec![0, 3, 0, 1, 0x40, 0, 0, 2, 0, 1, 0x09, 0x29, 0x1a, 0x2c]),
+            ("0.00", vec![0, 0, 0xff, 0xff, 0, 0, 0, 2]),
+            ("0.0001", vec![0, 1, 0xff, 0xff, 0, 0, 0, 4, 0, 1]),
+            ("10000", vec![0, 1, 0, 1, 0, 0, 0, 0, 0, 1]),
+        ] {
+            let got = send(text);
+            // The weight of zero means nothing.
+            assert_eq!((&got[..2], &got[4..]), (&bytes[..2], &bytes[4..]), "{text}");
+            assert!(got[1] == 0 || got[2..4] == bytes[2..4], "{text}");
+        }
+    }
+
+    #[test]
     fn digits_are_scaled() {
         for (text, precision, scale, unscaled) in [
             ("0", 15, 2, 0),

@@ -88,6 +88,7 @@ impl Reader {
         let mut decoder = BatchDecoder::new(place, scan.schema(), &scan.decoders, request.batch_rows)?;
         request.report.streams.fetch_add(1, Relaxed);
         request.report.touch();
+        let formats = decoder.formats();
         let mut first = true;
         if let Some(checked) = lease.checked.take() {
             self.check_unchanged(&checked)?;
@@ -98,7 +99,7 @@ impl Reader {
             let text = access.select.finish(&scan.types(), piece.as_deref());
             let (text, _) = text.map_err(|reason| not_printed(scan, reason))?;
             let prelude = if first { Some(self.prelude(lease, access, settings)) } else { None };
-            if self.wanted(self.start(lease, prelude, &text, &decoder.formats())).await?.is_none() {
+            if self.wanted(self.start(lease, prelude, &text, &formats)).await?.is_none() {
                 return Ok(None);
             }
             first = false;

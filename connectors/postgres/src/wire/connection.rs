@@ -29,7 +29,7 @@ pub(super) enum State {
     Answering,
     /// The answers to two requests that were sent together.
     AnsweringTwo,
-    /// The same, amid the rows of a SELECT.
+    /// The answer to a SELECT is to be read up to ReadyForQuery, from amid its rows on.
     Rows,
     /// The server waits for the data of a COPY FROM.
     CopyingIn,
