@@ -130,7 +130,8 @@ fn relations(chosen: &str, with_sizes: bool, version: u32) -> String {
          CASE WHEN c.relkind IN ('r', 'm') AND c.relpages = 0 AND l.rows IS NULL THEN {size} END, \
          CASE WHEN {} AND coalesce(l.in_heaps, true) THEN \
          greatest(c.relpages, l.pages, CASE WHEN c.relkind IN ('r', 'm') AND c.relpages = 0 AND l.rows IS NULL \
-         THEN {size} / current_setting('block_size')::bigint END) END \
+         THEN {size} / current_setting('block_size')::bigint END) END, \
+         c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'SELECT') \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          LEFT JOIN LATERAL (SELECT sum(greatest(x.reltuples, 0)::float8) AS rows, max(x.relpages) AS pages, \
          bool_and({}) AS in_heaps FROM below b JOIN pg_class x ON x.oid = b.oid \

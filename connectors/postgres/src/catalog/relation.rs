@@ -38,6 +38,8 @@ pub(crate) struct Relation {
     pub(crate) pages: Option<u64>,
     /// Names of the columns by which an index finds rows.
     pub(crate) indexed: Vec<String>,
+    /// Whether LOCK TABLE takes it: a table whose columns this role may all read.
+    pub(crate) lockable: bool,
     /// Whether the server's texts are in UTF-8, so that `COLLATE "C"` is the order of code points.
     pub(crate) utf8: bool,
     /// Whether the server looks a value up in a list that it compares with each (14 and later), instead of going
@@ -97,19 +99,27 @@ impl Relation {
         format!("{{{}}}", oids.join(","))
     }
 
-    /// An expression for the same as it is now, wherever its name leads; another one if its rows have moved
-    /// since the transaction's snapshot was taken, so that it would not see them.
+    /// An expression for the same as it is now, wherever its name leads.
     pub(crate) fn types_now(&self, statement: &str) -> String {
         let row = self.quoted_name();
-        let relation = format!("pg_catalog.to_regclass({})", quote_text(&row));
         let types = self
             .named_in(statement)
             .map(|(_, column)| format!("pg_catalog.pg_typeof((NULL::{row}).{column})::pg_catalog.oid"));
+        format!("ARRAY[{}]::pg_catalog.oid[]::pg_catalog.text", types.collect::<Vec<_>>().join(", "))
+    }
+
+    /// [`Self::types_now`], and something else if its rows have moved since the transaction's snapshot was
+    /// taken, so that it would not see them.
+    pub(crate) fn types_now_unless_moved(&self, statement: &str) -> String {
+        let types = self.types_now(statement);
+        if matches!(self.kind, TableKind::View | TableKind::ForeignTable) {
+            return types;
+        }
+        let relation = format!("pg_catalog.to_regclass({})", quote_text(&self.quoted_name()));
         format!(
-            "ARRAY[{}]::pg_catalog.oid[]::pg_catalog.text || CASE WHEN (SELECT c.relfilenode FROM pg_catalog.pg_class c \
+            "{types} || CASE WHEN (SELECT c.relfilenode FROM pg_catalog.pg_class c \
              WHERE c.oid = {relation} AND c.relfilenode <> 0) <> pg_catalog.pg_relation_filenode({relation}) \
-             THEN ' rewritten' ELSE '' END",
-            types.collect::<Vec<_>>().join(", ")
+             THEN ' rewritten' ELSE '' END"
         )
     }
 
@@ -359,6 +369,7 @@ fn relation(row: &Row<'_>, columns: Vec<(RemoteColumn, Option<Row<'_>>)>) -> Rel
         primary_key: Vec::new(),
         rows,
         pages: row.optional(7).and_then(|pages| pages.parse().ok()),
+        lockable: row.is_true(8),
         indexed: Vec::new(),
         utf8: false,
         hashes_lists: false,

@@ -60,6 +60,7 @@ fn relation(utf8: bool) -> Relation {
         rows: Some(1000),
         utf8,
         hashes_lists: true,
+        lockable: true,
         pages: None,
         indexed: vec!["id".into()],
     }

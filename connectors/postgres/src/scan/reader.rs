@@ -56,7 +56,7 @@ impl Reader {
         if access.looks_up {
             settings.push(("jit", "off"));
         }
-        let checks = self.checks(None);
+        let checks = self.checks(false, None);
         let wanted = Wanted { must, whole: access.pieces.is_whole(), settings: &settings, checks: &checks };
         // The others may have read all of it before there is a session for this stream.
         let session = async {
@@ -128,15 +128,21 @@ impl Reader {
         select: &str,
         formats: &[ValueFormat],
     ) -> Result<()> {
+        let scan = &self.reading.scan;
         // Whoever reads alone reads one piece, and needs no further word with the server.
         let commits = matches!(lease.begin, Begin::Alone);
         let exports = matches!(lease.begin, Begin::Export(_));
         let request = RowsRequest { prelude: prelude.as_deref(), select, formats, commits };
-        let rows = lease.session.start_rows(request).await?;
+        let rows = lease.session.start_rows(request).await.inspect_err(|error| {
+            // A statement that is refused may have been made for what a table was before.
+            if error.kind() != ErrorKind::SourceUnavailable {
+                scan.connector.tables_known().refresh(None, None);
+            }
+        })?;
         if prelude.is_some() {
             let mut values = rows.into_iter().next_back().unwrap_or_default();
             let exported = if exports { values.pop().flatten() } else { None };
-            lease.begun(self.reading.scan.expected.snapshot(), exported);
+            lease.begun(scan.expected.snapshot(), exported);
             self.check_unchanged(&values)?;
         }
         Ok(())
@@ -144,23 +150,34 @@ impl Reader {
 
     /// Begins the transaction, and what [`Self::checks`] does.
     fn prelude(&self, lease: &Lease, access: &Access, settings: &[(&str, &str)]) -> String {
-        let begin = match lease.begin.sql() {
-            Some(begin) => lease.session.prelude(begin, settings),
+        let Some(begin) = lease.begin.sql() else {
             // Another scan began it, as it wanted it.
-            None => format!("SET LOCAL jit TO {}", if access.looks_up { "off" } else { "DEFAULT" }),
+            let jit = if access.looks_up { "off" } else { "DEFAULT" };
+            return format!("SET LOCAL jit TO {jit}; {}", self.checks(false, None));
         };
+        let lockable = self.reading.scan.relations().into_iter().filter(|relation| relation.lockable);
+        let lockable: Vec<String> = lockable.map(|relation| format!("ONLY {}", relation.quoted_name())).collect();
+        let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE", lockable.join(", "));
+        let locked = (!lockable.is_empty()).then(|| lease.session.begin_locked(begin, &lock));
+        let begin = lease.session.prelude(locked.as_deref().unwrap_or(begin), settings);
         let export = matches!(lease.begin, Begin::Export(_)).then_some("pg_catalog.pg_export_snapshot()");
-        format!("{begin}; {}", self.checks(export))
+        format!("{begin}; {}", self.checks(true, export))
     }
 
-    /// Keeps the definitions as they are until the transaction's end, and asks for them, and for `more`.
+    /// Keeps the definitions as they are until the transaction's end, and asks for them, and for `more`. What
+    /// can be `locked` before the snapshot is taken was.
     ///
     /// A table that is being altered is waited for by the first statement that names it; only those after
     /// it see what it has become.
-    fn checks(&self, more: Option<&str>) -> String {
+    fn checks(&self, locked: bool, more: Option<&str>) -> String {
         let (relations, statement) = (self.reading.scan.relations(), self.reading.scan.text.as_str());
-        let locks = relations.iter().map(|relation| format!("SELECT FROM {} WHERE FALSE", relation.quoted_name()));
-        let values = relations.iter().map(|relation| relation.types_now(statement)).chain(more.map(str::to_owned));
+        let waits = relations.iter().filter(|relation| !(locked && relation.lockable));
+        let locks = waits.map(|relation| format!("SELECT FROM {} WHERE FALSE", relation.quoted_name()));
+        let types = relations.iter().map(|relation| match locked && relation.lockable {
+            true => relation.types_now(statement),
+            false => relation.types_now_unless_moved(statement),
+        });
+        let values = types.chain(more.map(str::to_owned));
         let ask = format!("SELECT {}", values.collect::<Vec<_>>().join(", "));
         locks.chain([ask]).collect::<Vec<_>>().join("; ")
     }

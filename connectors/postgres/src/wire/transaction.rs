@@ -19,6 +19,15 @@ impl Connection {
         format!("{begin}; SELECT {}", list.join(", "))
     }
 
+    /// `begin`, and then `lock`, which may wait for others: it must need no snapshot, so that what is seen after
+    /// it is not older than what it waited for.
+    pub(crate) fn begin_locked(&self, begin: &str, lock: &str) -> String {
+        // The other settings are made by a query. This one ends the wait.
+        let timeout = self.settings.iter().find(|(name, _)| *name == "statement_timeout");
+        let timeout = timeout.map_or_else(String::new, |(name, value)| format!("; SET LOCAL {name} TO {value}"));
+        format!("{begin}{timeout}; {lock}")
+    }
+
     /// Runs statements in a transaction of their own and commits it; one result per statement.
     ///
     /// # Errors

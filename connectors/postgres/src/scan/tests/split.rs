@@ -8,19 +8,19 @@ use arrow::datatypes::Int32Type;
 use super::*;
 
 /// A table of two columns; [`fill`] makes rows of which four fill a page.
-fn wide_table(name: &str, declaration: &str) {
+pub(super) fn wide_table(name: &str, declaration: &str) {
     shared_server().psql(&format!(
         "CREATE TABLE public.{name} (id int, filler text) {declaration}; GRANT SELECT ON public.{name} TO PUBLIC; \
          ALTER TABLE public.{name} ALTER filler SET STORAGE PLAIN"
     ));
 }
 
-fn fill(name: &str, from: i32, to: i32) {
+pub(super) fn fill(name: &str, from: i32, to: i32) {
     shared_server()
         .psql(&format!("INSERT INTO public.{name} SELECT i, repeat('x', 2000) FROM generate_series({from}, {to}) i"));
 }
 
-async fn ids(connector: &PostgresConnector, name: &str, streams_max: usize) -> (usize, Vec<i32>) {
+pub(super) async fn ids(connector: &PostgresConnector, name: &str, streams_max: usize) -> (usize, Vec<i32>) {
     let source = provider_as_source(provider(connector, name).await);
     let plan = LogicalPlanBuilder::scan(name, source, Some(vec![0])).unwrap().build().unwrap();
     let scope = scope();
