@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::buffer::Buffer;
+use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions, StreamEncoder};
@@ -78,6 +79,25 @@ struct Encoding<S> {
     query: Option<QueryId>,
 }
 
+impl<S: Stream<Item = Result<RecordBatch>> + Unpin> Encoding<S> {
+    /// Turns a batch into messages, and the next one with it if both are for the largest message and it is
+    /// there: the rows do not wait for it.
+    fn encode(&mut self, batch: &RecordBatch, cx: &mut Context<'_>) -> Result<()> {
+        let next = match &mut self.batches {
+            Some(batches) if self.encoder.is_largest_due(batch) => batches.poll_next_unpin(cx),
+            _ => Poll::Pending,
+        };
+        match next {
+            Poll::Pending => self.encoder.push(batch),
+            Poll::Ready(Some(next)) => self.encoder.push_together(batch, &next?),
+            Poll::Ready(None) => {
+                self.batches = None;
+                self.encoder.push(batch)
+            }
+        }
+    }
+}
+
 impl<S: Stream<Item = Result<RecordBatch>> + Unpin> Stream for Encoding<S> {
     type Item = Result<WireMessage, Status>;
 
@@ -90,7 +110,7 @@ impl<S: Stream<Item = Result<RecordBatch>> + Unpin> Stream for Encoding<S> {
                 return Poll::Ready(None);
             };
             let failed = match ready!(batches.poll_next_unpin(cx)) {
-                Some(Ok(batch)) => self.encoder.push(&batch).err(),
+                Some(Ok(batch)) => self.encode(&batch, cx).err(),
                 Some(Err(error)) => Some(error),
                 None => {
                     self.batches = None;
@@ -115,6 +135,10 @@ struct BatchEncoder {
     ipc: StreamEncoder,
     queue: VecDeque<WireMessage>,
     rows_sent: usize,
+    /// Whether the one message was sent that is as large as may be. glibc, which most clients in C++ and Python
+    /// allocate with, keeps twice as much free memory as the largest block that it has seen freed, and gives the
+    /// rest back: below that, every message is read into pages that the kernel has to clear first.
+    largest_sent: bool,
 }
 
 impl BatchEncoder {
@@ -130,6 +154,7 @@ impl BatchEncoder {
             ipc: StreamEncoder::try_new_with_options(&schema, write_options)?,
             queue: VecDeque::from([WireMessage { header: header.into(), body: Vec::new() }]),
             rows_sent: 0,
+            largest_sent: false,
         })
     }
 
@@ -147,6 +172,25 @@ impl BatchEncoder {
             }
             Err(error) => Err(internal(&error)),
         }
+    }
+
+    /// Whether `batch` may be a part of the largest message.
+    fn is_largest_due(&self, batch: &RecordBatch) -> bool {
+        !self.largest_sent && batch.get_array_memory_size() > LARGE_BYTES
+    }
+
+    /// Two batches, in one message if they are large and it can hold both.
+    fn push_together(&mut self, batch: &RecordBatch, next: &RecordBatch) -> Result<()> {
+        if let (Ok(first), Ok(second)) = (self.to_wire(batch), self.to_wire(next)) {
+            let bytes = flat_bytes(&first) + flat_bytes(&second);
+            if (2 * LARGE_BYTES..LIMIT_BYTES).contains(&bytes) {
+                let both = concat_batches(&self.lenient, [&first, &second]).map_err(|error| internal(&error))?;
+                self.largest_sent = true;
+                return self.push_piece(&both);
+            }
+        }
+        self.push(batch)?;
+        self.push(next)
     }
 
     fn to_wire(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {

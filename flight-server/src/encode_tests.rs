@@ -1,9 +1,10 @@
 //! Tests of the encoder: what goes in comes out of arrow-flight's own decoder, in messages that fit.
 
 use arrow::array::{Array, BooleanArray, Int64Array, ListArray, StringArray, StringViewArray};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use arrow_flight::decode::FlightRecordBatchStream;
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
 use prost::Message;
 
 use super::*;
@@ -126,4 +127,38 @@ async fn a_failed_query_ends_the_stream_with_its_status() {
     assert_eq!(failed.code(), tonic::Code::Unavailable);
     assert!(failed.message().ends_with("[query q1]"), "{}", failed.message());
     assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
+async fn two_large_batches_that_are_there_go_in_one_message_once() {
+    let rows = |from: i64| {
+        let id = Int64Array::from_iter_values(from..from + 80_000);
+        let text = StringViewArray::from_iter_values((from..from + 80_000).map(|n| format!("{n}")));
+        batch(vec![("id", Arc::new(id)), ("text", Arc::new(text))])
+    };
+    let input: Vec<RecordBatch> = (0..4).map(|n| rows(n * 80_000)).collect();
+    let all = concat_batches(&input[0].schema(), &input).unwrap();
+    for views in [false, true] {
+        let options = WireOptions { views, ..Default::default() };
+        let stream = futures::stream::iter(input.clone().into_iter().map(Ok));
+        let stream = wire_stream(&all.schema(), options, stream, None).map_ok(FlightData::from);
+        let messages: Vec<FlightData> = stream.try_collect().await.unwrap();
+        let large: Vec<usize> = messages.iter().map(Message::encoded_len).filter(|bytes| *bytes > 1 << 20).collect();
+        // What views take is not known before they are encoded.
+        assert!(views || large.len() == 1 && large[0] > 2 << 20, "{large:?}");
+        let output = decoded(messages).await;
+        assert_eq!(output.column(0), all.column(0));
+        let texts = |batch: &RecordBatch| cast(batch.column(1), &DataType::Utf8).unwrap();
+        assert!(texts(&output) == texts(&all));
+    }
+    // One that is still to come is not waited for, and one that fails is the stream's error.
+    let first = futures::stream::iter([Ok(input[0].clone())]);
+    let waiting = first.clone().chain(futures::stream::pending());
+    let mut waiting = wire_stream(&all.schema(), WireOptions::default(), waiting, None);
+    for _ in 0..3 {
+        waiting.next().now_or_never().unwrap().unwrap().unwrap();
+    }
+    let failing = first.chain(futures::stream::iter([Err(Error::source_unavailable("down"))]));
+    let failing = wire_stream(&all.schema(), WireOptions::default(), failing, None);
+    assert_eq!(failing.try_collect::<Vec<_>>().await.unwrap_err().code(), tonic::Code::Unavailable);
 }
