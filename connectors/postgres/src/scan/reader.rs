@@ -128,21 +128,15 @@ impl Reader {
         select: &str,
         formats: &[ValueFormat],
     ) -> Result<()> {
-        let scan = &self.reading.scan;
         // Whoever reads alone reads one piece, and needs no further word with the server.
         let commits = matches!(lease.begin, Begin::Alone);
         let exports = matches!(lease.begin, Begin::Export(_));
         let request = RowsRequest { prelude: prelude.as_deref(), select, formats, commits };
-        let rows = lease.session.start_rows(request).await.inspect_err(|error| {
-            // A statement that is refused may have been made for what a table was before.
-            if error.kind() != ErrorKind::SourceUnavailable {
-                scan.connector.tables_known().refresh(None, None);
-            }
-        })?;
+        let rows = lease.session.start_rows(request).await?;
         if prelude.is_some() {
             let mut values = rows.into_iter().next_back().unwrap_or_default();
             let exported = if exports { values.pop().flatten() } else { None };
-            lease.begun(scan.expected.snapshot(), exported);
+            lease.begun(self.reading.scan.expected.snapshot(), exported);
             self.check_unchanged(&values)?;
         }
         Ok(())
@@ -236,7 +230,9 @@ impl Reader {
             return ended;
         }
         scan.expected.snapshot().lost(scope, scan.connector.pool());
-        if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::SourceData) {
+        // What is refused may have been made for what a table was before.
+        let refused = [ErrorKind::NotFound, ErrorKind::SourceData, ErrorKind::Denied, ErrorKind::InvalidQuery];
+        if refused.contains(&error.kind()) {
             scan.connector.tables_known().refresh(None, None);
         }
         error

@@ -47,8 +47,12 @@ async fn rows_of_a_table_that_cannot_be_locked_are_never_missing() {
          INSERT INTO public.partly_open SELECT g, g FROM generate_series(1, 3) g; ANALYZE public.partly_open",
     );
     let connector = connector(&[("metadata.cache-ttl", "1h")]);
-    let (whole, all) = (whole_table(&connector, "partly_open").await, [["1"], ["2"], ["3"]]);
-    let plan = LogicalPlanBuilder::from(whole).project([col("i")]).unwrap().build().unwrap();
+    let all = [["1"], ["2"], ["3"]];
+    let open_column = async || {
+        let whole = whole_table(&connector, "partly_open").await;
+        LogicalPlanBuilder::from(whole).project([col("i")]).unwrap().build().unwrap()
+    };
+    let plan = open_column().await;
     assert_eq!(cells(&read(&connector, &plan, 8192).await.unwrap()), all);
     let rewritten = rewriting("partly_open").await;
     let error = read(&connector, &plan, 8192).await.unwrap_err();
@@ -58,14 +62,12 @@ async fn rows_of_a_table_that_cannot_be_locked_are_never_missing() {
     // A right that is gone is no error twice.
     shared_server().psql("GRANT SELECT ON public.partly_open TO PUBLIC");
     connector.tables_known().refresh(None, None);
-    let whole = whole_table(&connector, "partly_open").await;
-    let plan = LogicalPlanBuilder::from(whole).project([col("i")]).unwrap().build().unwrap();
+    let plan = open_column().await;
     shared_server()
         .psql("REVOKE SELECT ON public.partly_open FROM PUBLIC; GRANT SELECT (i) ON public.partly_open TO PUBLIC");
     let error = read(&connector, &plan, 8192).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
-    let whole = whole_table(&connector, "partly_open").await;
-    let plan = LogicalPlanBuilder::from(whole).project([col("i")]).unwrap().build().unwrap();
+    let plan = open_column().await;
     assert_eq!(cells(&read(&connector, &plan, 8192).await.unwrap()), all);
 }
 
