@@ -7,7 +7,8 @@
 #   make bench [ARGS=...]     TPC-H, scans and keys beside DuckDB and psql; writes benches/report/
 #   make oracle [QUERIES=5000 SEED=1]  random questions: with pushdown, without, and as PostgreSQL itself answers;
 #                             ARGS=--dealt deals the tables over two databases and Parquet
-#   make soak [MINUTES=10]    64 mixed clients; fails on an error or growing memory
+#   make soak [MINUTES=10]    64 mixed clients; fails on an error or growing memory; then what make faults does
+#   make faults               kills, restarts, strange names and sums under writes, ten times as often as make test
 #   make image                a small OCI image, without a container engine
 
 SHELL := /bin/bash
@@ -23,11 +24,12 @@ BENCH_PYTHON := $(CACHE)/bench/venv/bin/python
 MINUTES ?= 10
 QUERIES ?= 5000
 SEED ?= 1
+FAULTS := postgres_consistency postgres_restarts postgres_injection writes
 
-.PHONY: help build demo test lint rust-test client-test k8s-test test-python check deny bench oracle soak image
+.PHONY: help build demo test lint rust-test client-test k8s-test test-python check deny bench oracle soak mixed-clients faults image
 
 help:
-	@sed -n '3,11s/^# *//p' Makefile
+	@sed -n '3,12s/^# *//p' Makefile
 
 build:
 	cargo build --release --locked
@@ -80,10 +82,20 @@ oracle:
 	@$(MAKE) --no-print-directory build test-python
 	$(TEST_PYTHON) tests/oracle/run.py --seed $(SEED) --queries $(QUERIES) $(ARGS)
 
-soak:
+soak: mixed-clients faults
+
+mixed-clients:
 	@scripts/install_tools.sh compiler postgresql python
 	@$(MAKE) --no-print-directory build test-python
 	$(TEST_PYTHON) tests/clients/soak.py --minutes $(MINUTES)
+
+# The counts that the promises name; each file says what its count is. The machine is taken to be otherwise idle: the
+# query after a fault is given its one second.
+faults:
+	@scripts/install_tools.sh compiler postgresql pgbouncer python
+	@$(MAKE) --no-print-directory build test-python
+	MEESH_TEST_SECONDS=60 MEESH_TEST_ROUNDS=200 MEESH_TEST_NEXT_SECONDS=1 MEESH_TEST_STRINGS=100000 MEESH_TEST_KILLS=100 \
+	  $(TEST_PYTHON) -m pytest -q -ra $(addprefix tests/clients/test_,$(FAULTS:=.py))
 
 image:
 	python3 scripts/make_image.py $(ARGS)

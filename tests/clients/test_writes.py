@@ -12,7 +12,7 @@ from support.meesh import postgres_catalog, s3_catalog, serving
 from support.postgres import PASSWORD, Postgres
 
 # How often a write is killed; 100 for the whole proof.
-KILLS = int(os.environ.get("MEESH_KILLS", "10"))
+KILLS = int(os.environ.get("MEESH_TEST_KILLS", "10"))
 
 SETUP = f"""
 CREATE ROLE meesh_writer LOGIN PASSWORD '{PASSWORD}';
