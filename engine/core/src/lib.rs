@@ -15,6 +15,7 @@ mod federate;
 mod limits;
 mod parameters;
 mod plan;
+mod plan_error;
 mod planning;
 mod query;
 mod session;

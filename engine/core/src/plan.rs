@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::CatalogProviderList;
+use datafusion::common::ParamValues;
 use datafusion::common::config::{ConfigNonZeroUsize, SpillCompression};
-use datafusion::common::{ParamValues, SchemaError};
-use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
@@ -16,8 +15,8 @@ use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement as AstStatement;
-use meesh_base::{Error, Position, QueryScope, Result, nearest};
-use meesh_connector_spi::{from_datafusion, in_sql_words, unwrap_datafusion};
+use meesh_base::{Error, QueryScope, Result};
+use meesh_connector_spi::from_datafusion;
 use meesh_sql::Query;
 use parking_lot::Mutex;
 
@@ -27,6 +26,7 @@ use crate::exact::{analyzer_rules, groups_as_written, physical_rules};
 use crate::federate::{FederatedPlanner, JoinKeys, PushdownSwitch, pass_plain_texts, whole, with_wanted_rows};
 use crate::limits::QueryMemoryPool;
 use crate::parameters::Parameters;
+use crate::plan_error::plan_error;
 use crate::planning::{PlanningThreads, timed_rules};
 use crate::session::Session;
 
@@ -373,92 +373,4 @@ fn labelled(schema: &Schema, labels: &meesh_sql::Labels) -> SchemaRef {
     let fields =
         schema.fields().iter().zip(names).map(|(field, name)| Field::new(name, field.data_type().clone(), true));
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-}
-
-/// An error of planning: with its position, and with the nearest names where a name was wrong.
-pub(crate) fn plan_error(error: DataFusionError) -> Error {
-    if let Some(own) = unwrap_datafusion(&error) {
-        return own;
-    }
-    let position = error
-        .diagnostic()
-        .and_then(|diagnostic| diagnostic.span)
-        .map(|span| Position { line: span.start.line, column: span.start.column });
-    let translated = match error.find_root() {
-        DataFusionError::SchemaError(schema, _) => column_error(schema),
-        DataFusionError::Plan(text) => classify_plan_text(text),
-        _ => None,
-    }
-    .unwrap_or_else(|| from_datafusion(error));
-    match position {
-        Some(position) if position.line > 0 => translated.with_position(position),
-        _ => translated,
-    }
-}
-
-fn column_error(error: &SchemaError) -> Option<Error> {
-    match error {
-        SchemaError::FieldNotFound { field, valid_fields } => {
-            let wanted = field.name();
-            let names = valid_fields.iter().map(|column| column.name());
-            let error = Error::not_found(format!("column {wanted:?} does not exist")).with_code("COLUMN_NOT_FOUND");
-            Some(match nearest(wanted, names).as_slice() {
-                [] => error,
-                near => {
-                    let near: Vec<String> = near.iter().map(|name| format!("{name:?}")).collect();
-                    error.with_hint(format!("did you mean {}?", near.join(" or ")))
-                }
-            })
-        }
-        SchemaError::AmbiguousReference { field } => Some(
-            Error::invalid_query(format!("column {:?} is ambiguous", field.name()))
-                .with_hint("put the table's name in front of it")
-                .with_code("AMBIGUOUS_NAME"),
-        ),
-        _ => None,
-    }
-}
-
-/// DataFusion reports most mistakes as plain planning errors.
-fn classify_plan_text(text: &str) -> Option<Error> {
-    let text = text.trim_start_matches("While expanding wildcard\ncaused by\n");
-    unknown_function(text).or_else(|| wrong_types(text)).or_else(|| not_grouped(text))
-}
-
-fn unknown_function(text: &str) -> Option<Error> {
-    let rest = text.strip_prefix("Invalid function '")?;
-    let (name, rest) = rest.split_once('\'')?;
-    let error = Error::not_found(format!("function {name:?} does not exist")).with_code("FUNCTION_NOT_FOUND");
-    let near = rest.split("Did you mean '").nth(1).and_then(|text| text.split('\'').next());
-    Some(match near {
-        Some(near) => error.with_hint(format!("did you mean {near:?}?")),
-        None => error,
-    })
-}
-
-fn wrong_types(text: &str) -> Option<Error> {
-    const BEGINNINGS: &[(&str, &str)] = &[
-        ("Cannot coerce arithmetic expression ", "TYPE_MISMATCH"),
-        ("Cannot infer common argument type for comparison operation ", "TYPE_MISMATCH"),
-        ("Cannot infer common argument type for bitwise operation ", "TYPE_MISMATCH"),
-        ("Cannot infer common argument type for logical boolean operation ", "TYPE_MISMATCH"),
-        // To Trino it is the function concat.
-        ("Cannot infer common string type for string concat operation ", "FUNCTION_NOT_FOUND"),
-    ];
-    let found = BEGINNINGS.iter().find_map(|(beginning, code)| Some((text.strip_prefix(beginning)?, code)));
-    let (operation, code) = found?;
-    let operation = operation.trim_end_matches(" to valid types");
-    let error = Error::invalid_query(format!("cannot apply operator: {}", in_sql_words(operation)));
-    Some(error.with_hint("CAST one side to the type of the other").with_code(code))
-}
-
-fn not_grouped(text: &str) -> Option<Error> {
-    if !text.contains("must appear in the GROUP BY clause") {
-        return None;
-    }
-    let column = text.split("column \"").nth(1)?.split('"').next()?;
-    let name = column.rsplit('.').next()?;
-    let error =
-        Error::invalid_query(format!("{name:?} must be an aggregate expression or appear in the GROUP BY clause"));
-    Some(error.with_code("EXPRESSION_NOT_AGGREGATE"))
 }

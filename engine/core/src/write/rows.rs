@@ -11,7 +11,7 @@ use meesh_connector_spi::{RowAction, SourceScanExec, WriteTarget};
 use meesh_sql::{assignable, assigned, type_name};
 
 use super::types;
-use crate::plan::plan_error;
+use crate::plan_error::plan_error;
 
 /// Columns of a row's address.
 const ADDRESS: usize = 2;

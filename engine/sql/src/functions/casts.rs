@@ -1,20 +1,18 @@
 //! Trino's casts where Arrow's differ: numbers round half up, what does not fit is an error with
-//! Trino's code, times round to the digits that are kept, and texts are written as Trino writes them.
+//! Trino's code, times round to the digits that are kept, and texts are written as Trino writes them (`texts.rs`).
 //!
 //! [`crate::TrinoOperators`] asks [`conversion`] what a cast is. What Arrow does as Trino does stays
 //! DataFusion's own cast, which sources and pruning know.
 
-use std::fmt::Write;
 use std::hash::Hash;
 use std::sync::Arc;
 
 use arrow::array::timezone::Tz;
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, PrimitiveArray, StringViewBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, PrimitiveArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    ArrowPrimitiveType, ArrowTimestampType, DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type,
-    Int8Type, Int16Type, Int32Type, Int64Type, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    ArrowPrimitiveType, DataType, Decimal128Type, Field, FieldRef, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, Time64NanosecondType, TimeUnit,
 };
 use chrono::{DateTime, NaiveDateTime, Offset, TimeZone};
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err};
@@ -25,6 +23,7 @@ use meesh_base::Error;
 
 use super::decimals::half_up;
 use super::definition::{external, is_text};
+use super::texts::{format_decimal, write_float, written};
 use crate::types::{second_digits, type_name};
 
 /// How a value becomes one of another type.
@@ -124,7 +123,7 @@ fn is_finer(from: &DataType, to: &DataType) -> bool {
     digits(from) > digits(to)
 }
 
-fn digits(unit: TimeUnit) -> u32 {
+pub(super) fn digits(unit: TimeUnit) -> u32 {
     second_digits(unit).into()
 }
 
@@ -197,21 +196,8 @@ fn convert(array: &ArrayRef, to: &DataType, lenient: bool) -> Result<ArrayRef> {
                 array.as_boolean().iter().map(|value| value.map(|value| if value { one } else { 0 })).collect();
             Ok(Arc::new(values.with_precision_and_scale(*precision, *scale)?))
         }
-        (T::Float32, to) if is_text(to) => {
-            texts(array.as_primitive::<Float32Type>(), to, |value, text| write_float(value, f64::from(value), text))
-        }
-        (T::Float64, to) if is_text(to) => {
-            texts(array.as_primitive::<Float64Type>(), to, |value, text| write_float(value, value, text))
-        }
-        (T::Time32(unit) | T::Time64(unit), to) if is_text(to) => {
-            let digits = digits(*unit);
-            let nanoseconds = cast(array, &T::Time64(TimeUnit::Nanosecond))?;
-            texts(nanoseconds.as_primitive::<Time64NanosecondType>(), to, |value, text| write_time(value, digits, text))
-        }
-        (T::Timestamp(unit, zone), to) if is_text(to) => {
-            let zone = zone.as_deref().map(|name| Ok::<_, arrow::error::ArrowError>((name, name.parse::<Tz>()?)));
-            let zone = zone.transpose()?;
-            timestamp_texts(array, *unit, zone, to)
+        (T::Float32 | T::Float64 | T::Time32(_) | T::Time64(_) | T::Timestamp(..), to) if is_text(to) => {
+            written(array, to)
         }
         (T::Time32(_) | T::Time64(_), T::Time32(_) | T::Time64(_)) => rounded_times(array, to),
         (T::Timestamp(from, None), T::Timestamp(unit, None)) => rounded_timestamps(array, *from, *unit, None),
@@ -281,7 +267,7 @@ where
             let whole = |value: i128| {
                 half_up(value, divisor)
                     .and_then(narrow)
-                    .ok_or_else(|| impossible(format!("'{}'", Decimal128Type::format(value, *scale)), to))
+                    .ok_or_else(|| impossible(format!("'{}'", format_decimal(value, *scale)), to))
             };
             values.iter().map(|value| settle(value.map(whole))).collect()
         }
@@ -294,113 +280,15 @@ where
     Ok(Arc::new(result?))
 }
 
-/// How a decimal is written.
-trait Written {
-    fn format(value: i128, scale: i8) -> String;
-}
-
-impl Written for Decimal128Type {
-    fn format(value: i128, scale: i8) -> String {
-        <Self as arrow::datatypes::DecimalType>::format_decimal(value, super::decimals::PRECISION_MAX, scale)
-    }
-}
-
-/// One text for each value.
-fn texts<T: ArrowPrimitiveType>(
-    values: &PrimitiveArray<T>,
-    to: &DataType,
-    write: impl Fn(T::Native, &mut String),
-) -> Result<ArrayRef> {
-    let mut builder = StringViewBuilder::with_capacity(values.len());
-    let mut text = String::new();
-    for value in values {
-        match value {
-            None => builder.append_null(),
-            Some(value) => {
-                text.clear();
-                write(value, &mut text);
-                builder.append_value(&text);
-            }
-        }
-    }
-    Ok(cast(&builder.finish(), to)?)
-}
-
-/// The shortest digits that name the value, one of them before the point, as Trino writes doubles:
-/// `1.5E1`, `-2E0`.
-fn write_float<F: std::fmt::LowerExp>(value: F, wide: f64, text: &mut String) {
-    let written = if wide.is_nan() {
-        text.write_str("NaN")
-    } else if wide.is_infinite() {
-        text.write_str(if wide > 0.0 { "Infinity" } else { "-Infinity" })
-    } else {
-        let start = text.len();
-        let written = write!(text, "{value:e}");
-        if let Some(at) = text.get(start..).and_then(|number| number.find('e')) {
-            text.replace_range(start + at..=start + at, "E");
-        }
-        written
-    };
-    debug_assert!(written.is_ok(), "a String takes every text");
-}
-
-fn write_time(nanoseconds: i64, digits: u32, text: &mut String) {
-    let seconds = nanoseconds / 1_000_000_000;
-    let written = write!(text, "{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    debug_assert!(written.is_ok(), "a String takes every text");
-    write_fraction(nanoseconds % 1_000_000_000, digits, text);
-}
-
-fn write_fraction(nanoseconds: i64, digits: u32, text: &mut String) {
-    if digits > 0 {
-        let fraction = nanoseconds / 10i64.pow(9 - digits);
-        let written = write!(text, ".{fraction:0width$}", width = digits as usize);
-        debug_assert!(written.is_ok(), "a String takes every text");
-    }
-}
-
-/// `2020-01-31 10:00:00.000`, and the zone if the type has one.
-fn timestamp_texts(array: &ArrayRef, unit: TimeUnit, zone: Option<(&str, Tz)>, to: &DataType) -> Result<ArrayRef> {
-    match unit {
-        TimeUnit::Second => timestamp_texts_of::<TimestampSecondType>(array, zone, to),
-        TimeUnit::Millisecond => timestamp_texts_of::<TimestampMillisecondType>(array, zone, to),
-        TimeUnit::Microsecond => timestamp_texts_of::<TimestampMicrosecondType>(array, zone, to),
-        TimeUnit::Nanosecond => timestamp_texts_of::<TimestampNanosecondType>(array, zone, to),
-    }
-}
-
-fn timestamp_texts_of<T: ArrowTimestampType>(
-    array: &ArrayRef,
-    zone: Option<(&str, Tz)>,
-    to: &DataType,
-) -> Result<ArrayRef> {
-    let digits = digits(T::UNIT);
-    texts(array.as_primitive::<T>(), to, |value, text| {
-        let Some((seconds, nanoseconds)) = split(value, digits) else { return };
-        let Some(instant) = DateTime::from_timestamp(seconds, nanoseconds) else { return };
-        let local = match &zone {
-            Some((_, zone)) => local_time(&instant.naive_utc(), zone),
-            None => instant.naive_utc(),
-        };
-        let written = write!(text, "{}", local.format("%Y-%m-%d %H:%M:%S"));
-        debug_assert!(written.is_ok(), "a String takes every text");
-        write_fraction(i64::from(nanoseconds), digits, text);
-        if let Some((name, _)) = &zone {
-            text.push(' ');
-            text.push_str(if *name == "+00:00" { "UTC" } else { name });
-        }
-    })
-}
-
 /// A count of ticks as seconds and nanoseconds.
-fn split(ticks: i64, digits: u32) -> Option<(i64, u32)> {
+pub(super) fn split(ticks: i64, digits: u32) -> Option<(i64, u32)> {
     let per_second = 10i64.pow(digits);
     let rest = u32::try_from(ticks.rem_euclid(per_second)).ok()?;
     Some((ticks.div_euclid(per_second), rest * 10u32.pow(9 - digits)))
 }
 
 /// What the clocks of the zone show.
-fn local_time(utc: &NaiveDateTime, zone: &Tz) -> NaiveDateTime {
+pub(super) fn local_time(utc: &NaiveDateTime, zone: &Tz) -> NaiveDateTime {
     *utc + zone.offset_from_utc_datetime(utc).fix()
 }
 

@@ -10,6 +10,7 @@ mod floats;
 mod json;
 mod strings;
 mod sums;
+mod texts;
 mod times;
 mod windows;
 
