@@ -1,9 +1,11 @@
 """Statements that write: every kind, compared with PostgreSQL's own answer on a copy, and killed at any moment."""
 
+import datetime
 import os
 import random
 import threading
 import time
+from decimal import Decimal
 
 import pytest
 
@@ -627,3 +629,149 @@ def test_a_cancelled_write_frees_its_session(meesh, store, psql, items):
         assert run(meesh.uri, "INSERT INTO store.public.big_target VALUES (1, 'a')") == [(1,)]
     finally:
         psql("DROP TABLE big_target")
+
+
+# Never another value than the one that was given
+
+
+def bound(meesh, text: str, *values):
+    with connect(meesh.uri) as connection, connection.cursor() as cursor:
+        cursor.execute(text, values)
+        return cursor.fetchall() if cursor.description else [(cursor.rowcount,)]
+
+
+def test_a_parameter_is_stored_as_it_is_or_refused(meesh, psql, items):
+    psql("CREATE TABLE given (i integer, n numeric(10,2), r real, d date, t timestamp, b boolean);"
+         "ALTER TABLE given OWNER TO meesh_writer")
+    noon = datetime.datetime(2024, 1, 1, 12, 0)
+    try:
+        for column, value in [("i", 5.9), ("i", Decimal("7.9")), ("i", True), ("i", datetime.date(2024, 1, 1)), ("b", 2),
+                              ("n", Decimal("1.239")), ("r", 1e300), ("d", noon),
+                              ("t", noon.replace(tzinfo=datetime.timezone.utc))]:
+            with pytest.raises(Exception) as raised:
+                bound(meesh, f"INSERT INTO store.public.given ({column}) VALUES (?)", value)
+            assert "TYPE_MISMATCH" in str(raised.value) or "INVALID_CAST_ARGUMENT" in str(raised.value), (column, value)
+        for column, value in [("i", 5), ("i", 5.0), ("i", None), ("n", Decimal("1.2")), ("n", 3), ("r", 0.1), ("b", True),
+                              ("d", datetime.date(2024, 1, 1)), ("t", noon), ("t", datetime.date(2024, 1, 1))]:
+            assert bound(meesh, f"INSERT INTO store.public.given ({column}) VALUES (?)", value) == [(1,)]
+        assert psql("SELECT string_agg(coalesce(i::text, n::text, r::text, d::text, t::text, b::text, '-'), ' ') FROM given") \
+            == "5 5 - 1.20 3.00 0.1 true 2024-01-01 2024-01-01 12:00:00 2024-01-01 00:00:00"
+        with pytest.raises(Exception, match="TYPE_MISMATCH"):
+            bound(meesh, "UPDATE store.public.given SET i = ? WHERE i = ?", 2.7, 5)
+    finally:
+        psql("DROP TABLE given")
+
+
+def test_a_parameter_means_what_its_literal_means(meesh, items):
+    assert bound(meesh, "SELECT CAST(? AS integer), CAST(? AS bigint)", 5.9, Decimal("-5.5")) == [(6, -6)]
+    assert bound(meesh, "SELECT id / ? FROM store.public.items WHERE id = 5", Decimal("2.0")) == [(Decimal("2.5"),)]
+    assert bound(meesh, "SELECT id FROM store.public.items WHERE id = CAST(? AS integer)", 2.5) == [(3,)]
+    assert bound(meesh, "SELECT x > ?, x = ? FROM (VALUES nan()) t(x)", 1.0, float("nan")) == [(False, False)]
+    assert bound(meesh, "SELECT x FROM (SELECT ? UNION ALL SELECT 2.5) t(x) ORDER BY x", 1) \
+        == [(Decimal("1.0"),), (Decimal("2.5"),)]
+    assert bound(meesh, "SELECT DATE '2024-01-02' < ?", datetime.datetime(2024, 1, 2, 12)) == [(True,)]
+
+
+def test_what_a_text_leaves_in_its_session_is_nobody_elses(meesh, sql, psql, items):
+    """Neither by a setting, nor by a lock, nor by what a transaction for reading lets pass."""
+    psql("CREATE TABLE texts (t text); ALTER TABLE texts OWNER TO meesh_writer")
+    objects = psql("SELECT count(*) FROM pg_largeobject_metadata")
+    try:
+        for text in ["set_config('client_encoding', 'LATIN1', false)", "set_config('statement_timeout', '1', false)",
+                     "set_config('role', 'nobody', false)", "pg_advisory_lock(5)::text", "lo_create(0)"]:
+            for catalog in ["store", "strict"]:
+                try:
+                    sql("SELECT * FROM TABLE({}.system.query(query => 'SELECT {} AS x'))".format(catalog, text.replace("'", "''")))
+                except Exception:  # noqa: BLE001 - a role that is not there
+                    pass
+            sql("INSERT INTO store.public.texts VALUES ('ü')")
+            assert sql("SELECT t FROM store.public.texts") == [("ü",)], text
+            sql("DELETE FROM store.public.texts")
+        eventually = time.monotonic() + 10
+        while psql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") != "0" and time.monotonic() < eventually:
+            time.sleep(0.05)
+        assert psql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0"
+        assert psql("SELECT count(*) FROM pg_largeobject_metadata") == objects
+    finally:
+        psql("DROP TABLE texts")
+
+
+def test_no_statement_rounds_or_cuts_silently(meesh, sql, psql, items):
+    psql("CREATE TABLE bare (id integer, g numeric); INSERT INTO bare VALUES (1, 0.123456789012345), (2, 1.5);"
+         "CREATE TABLE kept (id integer, a numeric(38,10), g numeric); CREATE DOMAIN three AS varchar(3);"
+         "CREATE TABLE lists (l three[]); ALTER TABLE bare OWNER TO meesh_writer; ALTER TABLE kept OWNER TO meesh_writer;"
+         "ALTER TABLE lists OWNER TO meesh_writer")
+    try:
+        for text in ["CREATE TABLE store.public.bare_too AS SELECT id, g FROM store.public.bare",
+                     "INSERT INTO store.public.kept (id, a) SELECT id, g FROM store.public.bare"]:
+            status, message = refused(meesh, text)
+            assert status == "InvalidArgument" and "keeps 10 decimals, and a value has more" in message, message
+        assert psql("SELECT count(*) FROM kept") == "0"
+        assert sql("INSERT INTO store.public.kept (id, a) SELECT id, g FROM store.public.bare WHERE id = 2") == [(1,)]
+        # A column without precision keeps every digit.
+        assert sql("INSERT INTO store.public.kept (id, g) SELECT id, g FROM store.public.bare WHERE id = 1") == [(1,)]
+        assert psql("SELECT a, g FROM kept ORDER BY id DESC") == "1.5000000000|\n|0.123456789012345"
+        status, message = refused(meesh, "UPDATE store.public.kept SET a = g WHERE id = 1")
+        assert status == "InvalidArgument" and "keeps 10 decimals" in message, message
+        assert refused(meesh, "INSERT INTO store.public.lists VALUES (ARRAY['toolong'])")[0] == "InvalidArgument"
+        assert sql("INSERT INTO store.public.lists VALUES (ARRAY['abc', NULL])") == [(1,)]
+        assert psql("SELECT l FROM lists") == "{abc,NULL}"
+    finally:
+        psql("DROP TABLE IF EXISTS bare, kept, lists, bare_too; DROP DOMAIN IF EXISTS three")
+
+
+def test_what_is_computed_there_is_what_was_planned(meesh, sql, psql, items):
+    psql("CREATE TABLE moved (a integer); INSERT INTO moved VALUES (2); CREATE TABLE takes (a integer);"
+         "ALTER TABLE moved OWNER TO meesh_writer; ALTER TABLE takes OWNER TO meesh_writer")
+    try:
+        assert sql("SELECT a FROM store.public.moved") == [(2,)]
+        psql("ALTER TABLE moved ALTER a TYPE double precision USING 2.6")
+        status, message = refused(meesh, "INSERT INTO store.public.takes SELECT a FROM store.public.moved")
+        assert "the definition of \"moved\" has changed" in message and "run the statement again" in message, message
+        assert "TYPE_MISMATCH" in refused(meesh, "INSERT INTO store.public.takes SELECT a FROM store.public.moved")[1]
+        assert psql("SELECT count(*) FROM takes") == "0"
+    finally:
+        psql("DROP TABLE moved, takes")
+
+
+def test_names_that_postgresql_would_cut_are_refused(meesh, sql, psql):
+    long = "t" * 64
+    for text in [f"CREATE TABLE store.public.{long} (a bigint)", f"CREATE TABLE store.public.{long} AS SELECT 1 AS a",
+                 f"CREATE TABLE store.public.short AS SELECT 1 AS {long}", f"CREATE SCHEMA store.{long}",
+                 f"CREATE OR REPLACE VIEW store.public.{long} AS SELECT 1 AS a", f"CREATE TABLE store.public.s (\"{'é' * 32}\" bigint)"]:
+        status, message = refused(meesh, text)
+        assert status == "InvalidArgument" and "64 bytes: PostgreSQL keeps 63" in message, message
+    assert sql(f"CREATE TABLE store.public.{'t' * 63} (a bigint)") == [(0,)]
+    assert sql(f"DROP TABLE store.public.{'t' * 63}") == [(0,)]
+
+
+def test_a_table_moves_past_others_of_its_names(sql, psql):
+    psql("CREATE SCHEMA a1 AUTHORIZATION meesh_writer; CREATE SCHEMA a2 AUTHORIZATION meesh_writer;"
+         "CREATE TABLE a1.t (x integer); CREATE TABLE a1.u (y integer); ALTER TABLE a1.t OWNER TO meesh_writer")
+    try:
+        sql("ALTER TABLE store.a1.t RENAME TO store.a2.u")
+        assert psql("SELECT string_agg(relnamespace::regnamespace || '.' || relname, ' ' ORDER BY 1) FROM pg_class "
+                    "WHERE relname IN ('t', 'u')") == "a1.u a2.u"
+    finally:
+        psql("DROP SCHEMA a1, a2 CASCADE")
+
+
+def test_rows_go_into_a_table_with_row_policies(meesh, sql, psql, items):
+    psql("CREATE TABLE private (id integer, who text); ALTER TABLE private ENABLE ROW LEVEL SECURITY;"
+         "GRANT ALL ON private TO meesh_writer; CREATE POLICY own ON private USING (who = current_user)"
+         " WITH CHECK (who = current_user)")
+    try:
+        assert sql("INSERT INTO store.public.private VALUES (1, 'meesh_writer'), (2, 'meesh_writer')") == [(2,)]
+        assert refused(meesh, "INSERT INTO store.public.private VALUES (3, 'other')")[0] == "PermissionDenied"
+        assert psql("SELECT count(*) FROM private") == "2"
+    finally:
+        psql("DROP TABLE private")
+
+
+def test_a_table_that_was_missing_is_found_once_it_is_there(meesh, sql, psql):
+    assert "TABLE_NOT_FOUND" in refused(meesh, "SELECT * FROM store.public.later")[1]
+    psql("CREATE TABLE later AS SELECT 1 AS x; ALTER TABLE later OWNER TO meesh_writer")
+    try:
+        assert sql("SELECT x FROM store.public.later") == [(1,)]
+    finally:
+        psql("DROP TABLE later")

@@ -98,7 +98,11 @@ impl Catalog {
     /// `InvalidQuery` if several relations' names are equal without regard to case, naming them.
     pub(crate) async fn relation(&self, schema: &str, table: &str) -> Result<Option<Arc<Relation>>> {
         let key = (fold(schema), fold(table));
-        let found = self.relations.get(key, self.ask_relation(schema, table)).await?;
+        let found = self.relations.get(key.clone(), self.ask_relation(schema, table)).await?;
+        // What is missing may be made at any moment.
+        if found.is_empty() {
+            self.relations.forget(|known| *known == key);
+        }
         self.only_one(&found)
     }
 
@@ -171,7 +175,10 @@ impl Catalog {
         let all = self.all_schemas().await?;
         let equal: Vec<&String> = all.iter().filter(|name| fold(name) == fold(schema)).collect();
         match equal.as_slice() {
-            [] => Ok(None),
+            [] => {
+                self.schemas.forget(|()| true);
+                Ok(None)
+            }
             [one] => Ok(Some((*one).clone())),
             several => Err(self.ambiguous("schemas", several.iter().map(|name| format!("{name:?}")))),
         }

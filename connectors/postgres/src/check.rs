@@ -49,7 +49,7 @@ pub(crate) async fn check(config: &PostgresConfig) -> Vec<CheckStep> {
 
 async fn first_reachable<'a>(options: &'a ConnectOptions, steps: &mut Vec<CheckStep>) -> Option<(&'a Host, Endpoint)> {
     for host in &options.hosts {
-        let place = Place { catalog: options.catalog.clone(), server: host.to_string().into() };
+        let place = Place::new(options.catalog.clone(), host.to_string().into());
         let found = limited(options, host, resolve(host, &place)).await;
         let endpoints = found.clone().unwrap_or_default();
         let outcome = found.map(|endpoints| endpoints.iter().map(label).collect::<Vec<_>>().join(", "));
@@ -60,6 +60,12 @@ async fn first_reachable<'a>(options: &'a ConnectOptions, steps: &mut Vec<CheckS
             let outcome = limited(options, host, probe_tcp(options, host, &endpoint)).await;
             let what = format!("TCP {host}");
             if step(steps, what, outcome.map(|()| format!("connected to {}", label(&endpoint)))) {
+                // What failed before it is no failure of the catalog.
+                for step in steps.iter_mut() {
+                    let failed =
+                        step.outcome.as_ref().err().map(|error| format!("failed, so the next is used: {error}"));
+                    step.outcome = failed.map_or_else(|| step.outcome.clone(), Ok);
+                }
                 return Some((host, endpoint));
             }
         }

@@ -30,7 +30,7 @@ use crate::decode::BatchDecoder;
 use crate::pool::PooledConnection;
 use crate::types::{Decoder, TypeResolver, TypeRow};
 use crate::wire::{DescribedColumn, READ_ONLY, RowsRequest, RowsState};
-use crate::write::{SEARCH_PATH, users_own};
+use crate::write::SEARCH_PATH;
 
 /// The rows of the text.
 ///
@@ -41,11 +41,13 @@ pub(crate) async fn table(connector: &PostgresConnector, text: &str) -> Result<A
     // A comment at its end must not swallow what follows it.
     let text = text.trim().trim_end_matches(';').trim_end();
     let mut session = connector.pool().get(None).await?;
-    let described = session.describe(text).await.map_err(users_own)?;
+    session.runs_users_text();
+    let described = session.describe(text).await?;
     if described.is_empty() {
         return Err(Error::invalid_query(format!("catalog {catalog:?}: the query returns no columns"))
             .with_hint("statements that return none are for CALL catalog.system.execute(query => 'text')"));
     }
+    session.serve(&connector.config().options.catalog);
     let (types, names) = types_of(&mut session, &described).await?;
     drop(session);
     let config = connector.config();
@@ -194,12 +196,16 @@ impl PassedScan {
         let place = format!("catalog {:?}: query", self.connector.catalog_name());
         let decoder = BatchDecoder::new(place.into(), Arc::clone(&self.schema), &self.decoders, batch_rows)?;
         let mut session = self.connector.pool().get(Some(&scope)).await?;
+        session.close_after();
         let name = format!("meesh/{}", scope.id());
         let prelude = session.prelude(READ_ONLY, &[("application_name", &name)]);
         let prelude = format!("{prelude}; {SEARCH_PATH}");
         let formats = decoder.formats();
-        let request = RowsRequest { prelude: Some(&prelude), select: &self.select, formats: &formats, commits: true };
-        session.start_rows(request).await.map_err(users_own)?;
+        // Rolled back with the session: a function may write what a transaction for reading lets pass (a large
+        // object), and set what holds beyond it.
+        let request = RowsRequest { prelude: Some(&prelude), select: &self.select, formats: &formats, commits: false };
+        session.runs_users_text();
+        session.start_rows(request).await?;
         scope.progress(self.connector.catalog_name()).units_total.fetch_add(1, Relaxed);
         report.streams.fetch_add(1, Relaxed);
         report.touch();

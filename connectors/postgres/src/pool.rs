@@ -224,7 +224,7 @@ impl Pool {
 
     fn hand_out(&self, mut connection: Connection, permits: Permits) -> PooledConnection {
         connection.serve(&self.options.catalog);
-        PooledConnection { connection, permits: Some(permits), shared: Arc::clone(&self.shared) }
+        PooledConnection { connection, permits: Some(permits), shared: Arc::clone(&self.shared), last: false }
     }
 
     fn exhausted(&self, waited: Duration) -> Error {
@@ -337,6 +337,16 @@ pub(crate) struct PooledConnection {
     /// There until the drop.
     permits: Option<Permits>,
     shared: Arc<Shared>,
+    /// Whether nobody uses it after this loan.
+    last: bool,
+}
+
+impl PooledConnection {
+    /// This loan is its last: it runs a text of a user's own, which may leave settings, locks and more in the
+    /// session that no ROLLBACK takes back.
+    pub(crate) fn close_after(&mut self) {
+        self.last = true;
+    }
 }
 
 impl Deref for PooledConnection {
@@ -357,9 +367,12 @@ impl Drop for PooledConnection {
     fn drop(&mut self) {
         let Some(permits) = self.permits.take() else { return };
         if self.connection.is_idle() {
-            self.shared.keep(self.connection.take());
+            let connection = self.connection.take();
+            if !self.last {
+                self.shared.keep(connection);
+            }
         } else if !self.connection.is_broken() {
-            reaper::settle(Arc::clone(&self.shared), self.connection.take(), permits);
+            reaper::settle(Arc::clone(&self.shared), self.connection.take(), permits, self.last);
         }
     }
 }

@@ -10,6 +10,7 @@
 //! the table is as before, or complete.
 
 mod change;
+mod computed;
 mod define;
 mod execute;
 mod load;
@@ -23,13 +24,17 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use async_trait::async_trait;
 use datafusion::logical_expr::LogicalPlan;
-use meesh_base::{Error, QueryScope, Result};
-use meesh_connector_spi::{RowStream, SourceWrite, Write, WriteTarget, Writes};
+use meesh_base::{Definition, Error, QueryScope, Result};
+use meesh_connector_spi::{Into, RowStream, SourceWrite, Write, WriteTarget, Writes};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::config::Rounding;
 use crate::connector::PostgresConnector;
-pub(crate) use execute::users_own;
+use computed::Computed;
 pub(crate) use session::SEARCH_PATH;
+
+/// What is kept of a name (NAMEDATALEN, less the zero at its end).
+const NAME_BYTES_MAX: usize = 63;
 
 /// How many statements may write to a source at once. A writer may hold a session while scans of the
 /// same statement wait for theirs, so half of the sessions are kept from writers.
@@ -80,6 +85,7 @@ impl Writes for PostgresConnector {
     }
 
     async fn plan(&self, write: Write) -> Result<Arc<dyn SourceWrite>> {
+        self.names_fit(&write)?;
         let work = match write {
             Write::Define { schema, table, definition } => {
                 Work::Define(define::define(self, &schema, table.as_deref(), definition).await?)
@@ -113,18 +119,60 @@ impl PostgresConnector {
         });
         let list = columns.collect::<Vec<_>>().join(", ");
         let names = statement::list(statement::numbered(query.schema().fields().len()));
-        Ok(format!("SELECT {list} FROM ({}) AS q{names}", self.computed(query)?))
+        Ok(format!("SELECT {list} FROM ({}) AS q{names}", self.computed(query)?.select))
     }
 
-    /// A fragment as text.
+    /// A fragment as text, and what has to be checked of it.
     ///
     /// # Errors
     /// `Internal`: the engine hands over only what was taken.
-    fn computed(&self, query: &LogicalPlan) -> Result<String> {
-        crate::pushdown::select_text(query, self.source()).map_err(|reason| {
+    fn computed(&self, query: &LogicalPlan) -> Result<Computed> {
+        let (select, relations) = crate::pushdown::select_text(query, self.source()).map_err(|reason| {
             let catalog = self.catalog_name();
             Error::internal(format!("catalog {catalog:?}: a query cannot be sent to PostgreSQL")).with_detail(reason)
-        })
+        })?;
+        let numeric = self.config().numeric;
+        let bare = DataType::Decimal128(38, numeric.scale);
+        let is_loose = |data_type: &DataType| *data_type == bare && numeric.rounding != Rounding::HalfUp;
+        let loose = query.schema().fields().iter().map(|field| is_loose(field.data_type())).collect();
+        Ok(Computed { select, relations, loose })
+    }
+
+    /// Whether PostgreSQL keeps the new names as they are: it cuts longer ones, and says nothing to us.
+    fn names_fit(&self, write: &Write) -> Result<()> {
+        let names: Vec<(&str, &str)> = match write {
+            Write::Define { schema, table: None, definition: Definition::CreateSchema { .. } } => {
+                vec![("schema", schema)]
+            }
+            Write::Define { table: Some(table), definition, .. } => match definition {
+                Definition::CreateTable { columns, .. } => {
+                    let columns = columns.iter().map(|column| ("column", column.name.as_str()));
+                    columns.chain([("table", table.as_str())]).collect()
+                }
+                Definition::AddColumn { column, .. } => vec![("column", &column.name)],
+                Definition::RenameColumn { to, .. } => vec![("column", to)],
+                Definition::RenameTable { table, .. } => vec![("table", table)],
+                _ => Vec::new(),
+            },
+            Write::CreateView { view, columns, .. } => {
+                columns.iter().map(|column| ("column", column.as_str())).chain([("view", view.as_str())]).collect()
+            }
+            Write::Insert { into: Into::New { table, columns, .. }, .. } => {
+                let columns = columns.iter().map(|column| ("column", column.name.as_str()));
+                columns.chain([("table", table.as_str())]).collect()
+            }
+            _ => Vec::new(),
+        };
+        match names.into_iter().find(|(_, name)| name.len() > NAME_BYTES_MAX) {
+            None => Ok(()),
+            Some((what, name)) => Err(Error::invalid_query(format!(
+                "catalog {:?}: the name of {what} {name:?} has {} bytes: PostgreSQL keeps {NAME_BYTES_MAX}",
+                self.catalog_name(),
+                name.len()
+            ))
+            .with_hint("choose a shorter name")
+            .with_code("NOT_SUPPORTED")),
+        }
     }
 }
 

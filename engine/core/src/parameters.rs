@@ -68,35 +68,58 @@ impl Parameters {
     }
 }
 
-/// The value in the type that the statement wants. A number or a time that would lose something there
-/// keeps its own type, and the statement compares the two as it compares columns: `id = 1.5` is true
-/// of no integer. A text is read as what is wanted.
+/// The value in the type that the statement wants, if it is one of the same kind and the same value there: whole
+/// numbers of another width, times of other units. Other numbers and times keep their own types, and mean what a
+/// literal would: `id = 1.5` is true of no integer, and `id / 2.0` has decimals. A text is read as what is wanted.
 fn converted(value: &ScalarValue, wanted: &DataType) -> Option<ScalarValue> {
     let cast = value.cast_to(wanted);
-    if value.is_null() || value.data_type().is_string() {
+    let own = value.data_type();
+    if value.is_null() || own.is_string() {
         return cast.ok();
     }
-    let exact = cast.ok().filter(|cast| cast.cast_to(&value.data_type()).is_ok_and(|back| back == *value));
-    let (own, wanted) = (value.data_type(), wanted);
-    let alike = (own.is_numeric() && wanted.is_numeric()) || (own.is_temporal() && wanted.is_temporal());
-    exact.or_else(|| alike.then(|| value.clone()))
+    let exact = cast.ok().filter(|cast| cast.cast_to(&own).is_ok_and(|back| back == *value));
+    let kept = || Some(value.clone());
+    match (&own, wanted) {
+        (own, wanted) if own.is_integer() && wanted.is_integer() => exact.or_else(kept),
+        (DataType::Timestamp(_, from), DataType::Timestamp(_, to)) if from.is_some() == to.is_some() => {
+            exact.or_else(kept)
+        }
+        (own, wanted) if own.is_numeric() && wanted.is_numeric() => kept(),
+        (own, wanted) if own.is_temporal() && wanted.is_temporal() => kept(),
+        // Trino compares a number with no truth and no date.
+        (own, wanted) if is_plain(own) && is_plain(wanted) => None,
+        _ => exact,
+    }
+}
+
+fn is_plain(data_type: &DataType) -> bool {
+    data_type.is_numeric() || data_type.is_temporal() || *data_type == DataType::Boolean
 }
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::TimeUnit;
+
     use super::*;
 
     #[test]
     fn values_are_converted_without_loss_or_kept() {
         let day = |days| ScalarValue::Date32(Some(days));
         for (value, wanted, expected) in [
-            (ScalarValue::from(1.0), DataType::Int32, Some(ScalarValue::from(1i32))),
+            (ScalarValue::from(1i64), DataType::Int32, Some(ScalarValue::from(1i32))),
+            (ScalarValue::from(1.0), DataType::Int32, Some(ScalarValue::from(1.0))),
+            (ScalarValue::from(true), DataType::Int32, None),
+            (ScalarValue::Date32(Some(1)), DataType::Int32, None),
             (ScalarValue::from(1.5), DataType::Int32, Some(ScalarValue::from(1.5))),
             (ScalarValue::from(1i64 << 40), DataType::Int32, Some(ScalarValue::from(1i64 << 40))),
             (ScalarValue::from("7"), DataType::Int64, Some(ScalarValue::from(7i64))),
             (ScalarValue::from("seven"), DataType::Int64, None),
             (ScalarValue::from("2026-01-02"), DataType::Date32, Some(day(20455))),
-            (ScalarValue::TimestampSecond(Some(86_400), None), DataType::Date32, Some(day(1))),
+            (
+                ScalarValue::TimestampSecond(Some(86_400), None),
+                DataType::Timestamp(TimeUnit::Microsecond, None),
+                Some(ScalarValue::TimestampMicrosecond(Some(86_400_000_000), None)),
+            ),
             (
                 ScalarValue::TimestampSecond(Some(86_401), None),
                 DataType::Date32,

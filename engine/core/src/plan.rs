@@ -2,27 +2,27 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::CatalogProviderList;
-use datafusion::common::ParamValues;
 use datafusion::common::config::{ConfigNonZeroUsize, SpillCompression};
+use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, Prepare, Statement};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as DataFusionStatement;
-use datafusion::sql::sqlparser::ast::Statement as AstStatement;
+use datafusion::sql::sqlparser::ast::{Ident, Statement as AstStatement};
 use meesh_base::{Error, QueryScope, Result};
 use meesh_connector_spi::from_datafusion;
-use meesh_sql::Query;
+use meesh_sql::{Query, sql_types};
 use parking_lot::Mutex;
 
 use crate::catalog::{CatalogView, default_catalog, default_schema};
 use crate::cooperate::CooperativeJoins;
-use crate::exact::{analyzer_rules, groups_as_written, physical_rules};
+use crate::exact::{analyzer_rules, check_recursion, groups_as_written, physical_rules};
 use crate::federate::{FederatedPlanner, JoinKeys, PushdownSwitch, pass_plain_texts, whole, with_wanted_rows};
 use crate::limits::QueryMemoryPool;
 use crate::parameters::Parameters;
@@ -103,14 +103,22 @@ impl Planner {
             .with_physical_optimizer_rules(with_wanted_rows(physical_rules()))
             .with_physical_optimizer_rule(Arc::new(JoinKeys))
             .with_physical_optimizer_rule(Arc::new(CooperativeJoins));
+        // What ours replace must be gone: a state that is made of another one registers every function anew, in no
+        // order, and those that are left under another name of theirs could take their place again.
         if let Some(functions) = builder.scalar_functions() {
-            functions.extend(meesh_sql::functions::scalar_functions());
+            let ours = meesh_sql::functions::scalar_functions();
+            functions.retain(|theirs| !ours.iter().any(|own| own.name() == theirs.name()));
+            functions.extend(ours);
         }
         if let Some(functions) = builder.aggregate_functions() {
-            functions.extend(meesh_sql::functions::aggregate_functions());
+            let ours = meesh_sql::functions::aggregate_functions();
+            functions.retain(|theirs| !ours.iter().any(|own| own.name() == theirs.name()));
+            functions.extend(ours);
         }
         if let Some(functions) = builder.window_functions() {
-            functions.extend(meesh_sql::functions::window_functions());
+            let ours = meesh_sql::functions::window_functions();
+            functions.retain(|theirs| !ours.iter().any(|own| own.name() == theirs.name()));
+            functions.extend(ours);
         }
         builder.expr_planners().get_or_insert_default().insert(0, Arc::new(meesh_sql::TrinoOperators));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -162,12 +170,15 @@ impl Planner {
             .with_memory_pool(Arc::clone(memory) as _)
             .build_arc()
             .map_err(from_datafusion)?;
-        Ok(SessionStateBuilder::new_from_existing(self.base.clone())
+        let mut state = SessionStateBuilder::new_from_existing(self.base.clone())
             .with_config(config)
             .with_runtime_env(runtime)
             .with_catalog_list(view as Arc<dyn CatalogProviderList>)
             .with_optimizer_rules(timed_rules())
-            .build())
+            .build();
+        // What now() is, everywhere in the query.
+        state.mark_start_execution();
+        Ok(state)
     }
 
     /// The query's schema and parameters. Plans, but neither optimizes nor asks a source.
@@ -221,7 +232,10 @@ impl Planner {
             .with_optimizer_rules(timed_rules())
             .build();
         let logical = Arc::clone(&planned.logical);
-        let work = async move { physical_plan(&state, &logical).await };
+        let work = async move {
+            let optimized = state.optimize(&logical).map_err(plan_error)?;
+            physical_plan(&state, &optimized).await
+        };
         *planned.physical.lock() = self.threads.run(work).await?;
         Ok(())
     }
@@ -236,8 +250,14 @@ async fn shape(state: SessionState, query: Query) -> Result<QueryShape> {
         .into_iter()
         .enumerate()
         .map(|(i, kind)| Field::new(format!("${}", i + 1), kind.unwrap_or(DataType::Utf8), true));
+    // Parameters without values have no types yet, which may keep others from being found.
+    let schema = match analyzed(&state, logical.clone()) {
+        Ok(analyzed) => Arc::clone(analyzed.schema()),
+        Err(_) if count > 0 => Arc::clone(logical.schema()),
+        Err(error) => return Err(error),
+    };
     Ok(QueryShape {
-        schema: labelled(logical.schema().as_arrow(), &labels),
+        schema: labelled(schema.as_arrow(), &labels),
         parameters: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
     })
 }
@@ -245,14 +265,21 @@ async fn shape(state: SessionState, query: Query) -> Result<QueryShape> {
 async fn plan(state: SessionState, query: Query, parameters: Parameters) -> Result<PlannedQuery> {
     let labels = query.labels.clone();
     let logical = with_values(&state, query, parameters).await?;
-    let schema = labelled(logical.schema().as_arrow(), &labels);
-    let physical = Arc::new(Mutex::new(physical_plan(&state, &logical).await?));
+    let optimized = state.optimize(&logical).map_err(plan_error)?;
+    // Before they were analyzed, columns may have had other types: a union its first side's.
+    let schema = labelled(optimized.schema().as_arrow(), &labels);
+    let physical = Arc::new(Mutex::new(physical_plan(&state, &optimized).await?));
     Ok(PlannedQuery { logical: Arc::new(logical), physical, schema, state: Arc::new(state) })
 }
 
-async fn physical_plan(state: &SessionState, logical: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-    let physical = state.create_physical_plan(logical).await.map_err(plan_error)?;
+async fn physical_plan(state: &SessionState, optimized: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+    let physical = state.query_planner().create_physical_plan(optimized, state).await.map_err(plan_error)?;
     pass_plain_texts(physical).map_err(plan_error)
+}
+
+/// The plan with the types that its values have in the end.
+fn analyzed(state: &SessionState, logical: LogicalPlan) -> Result<LogicalPlan> {
+    state.analyzer().execute_and_check(logical, state.config_options(), |_, _| {}).map_err(plan_error)
 }
 
 async fn plan_rows(
@@ -262,7 +289,7 @@ async fn plan_rows(
     source: String,
     shaping: Shaping,
 ) -> Result<PlannedRows> {
-    let logical = shaping(with_values(&state, query, parameters).await?)?;
+    let logical = shaping(analyzed(&state, with_values(&state, query, parameters).await?)?)?;
     let optimized = state.optimize(&logical).map_err(plan_error)?;
     let switch = state.config().get_extension::<PushdownSwitch>();
     if let Some(fragment) = whole(&optimized, &source, switch.as_deref()).map_err(plan_error)? {
@@ -277,13 +304,42 @@ async fn plan_rows(
 /// The query's plan with values for its parameters.
 async fn with_values(state: &SessionState, query: Query, parameters: Parameters) -> Result<LogicalPlan> {
     let count = query.parameters;
+    let text = (count > 0).then(|| query.clone());
     let logical = logical_plan(state, query).await?;
     let values = parameters.for_types(&parameter_types(&logical, count)?)?;
-    if count == 0 {
-        return Ok(logical);
-    }
+    let Some(text) = text else { return Ok(logical) };
+    let (logical, values) = match typed(state, text, &values).await? {
+        Some(typed) => typed,
+        None => (logical, values),
+    };
     let values = values.into_iter().map(Into::into).collect();
     logical.with_param_values(ParamValues::List(values)).map_err(plan_error)
+}
+
+/// The query's plan with parameters of the types that their values have, and these: they mean what literals in
+/// their places would. `None` if a type is none that SQL can write.
+async fn typed(
+    state: &SessionState,
+    query: Query,
+    values: &[ScalarValue],
+) -> Result<Option<(LogicalPlan, Vec<ScalarValue>)>> {
+    let types: Vec<DataType> = values.iter().map(ScalarValue::data_type).collect();
+    let Some(data_types) = sql_types(&types) else { return Ok(None) };
+    let statement = Box::new(AstStatement::Query(query.ast));
+    let prepare = AstStatement::Prepare { name: Ident::new("values"), data_types, statement };
+    let plan = state.statement_to_plan(DataFusionStatement::Statement(Box::new(prepare))).await.map_err(plan_error)?;
+    let LogicalPlan::Statement(Statement::Prepare(Prepare { fields, input, .. })) = plan else { return Ok(None) };
+    let in_type = |(value, field): (&ScalarValue, &FieldRef)| {
+        let (own, wanted) = (value.data_type(), field.data_type());
+        let instants = matches!((&own, wanted), (DataType::Timestamp(..), DataType::Timestamp(..)));
+        match own == *wanted || (own.is_string() && wanted.is_string()) || instants {
+            true => value.cast_to(wanted).ok(),
+            false => None,
+        }
+    };
+    let values = values.iter().zip(&fields).map(in_type).collect::<Option<Vec<_>>>();
+    let Some(values) = values.filter(|values| values.len() == types.len()) else { return Ok(None) };
+    Ok(Some((as_written(Arc::unwrap_or_clone(input))?, values)))
 }
 
 fn has_hash_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
@@ -326,9 +382,13 @@ fn base_config(sort_reservation_bytes: usize) -> SessionConfig {
 
 async fn logical_plan(state: &SessionState, query: Query) -> Result<LogicalPlan> {
     let statement = DataFusionStatement::Statement(Box::new(AstStatement::Query(query.ast)));
-    let plan = state.statement_to_plan(statement).await.map_err(plan_error)?;
+    as_written(state.statement_to_plan(statement).await.map_err(plan_error)?)
+}
+
+/// The plan as the statement means it, unless it is too large to be planned further.
+fn as_written(plan: LogicalPlan) -> Result<LogicalPlan> {
     check_size(&plan)?;
-    groups_as_written(plan).map_err(plan_error)
+    check_recursion(&plan).and_then(|()| groups_as_written(plan)).map_err(plan_error)
 }
 
 /// Refuses a plan that would keep the optimizer busy for minutes.

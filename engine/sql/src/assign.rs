@@ -121,12 +121,17 @@ impl Query {
     }
 }
 
+/// The types as the parser writes them; `None` if one of them cannot be written.
+pub fn sql_types<'a>(types: impl IntoIterator<Item = &'a DataType>) -> Option<Vec<SqlType>> {
+    types.into_iter().map(sql_type).collect()
+}
+
 fn type_parameter(value: &mut SqlExpr, to: &DataType) {
     let is_parameter = matches!(value, SqlExpr::Value(v) if matches!(v.value, Value::Placeholder(_)));
     if let Some(to) = sql_type(to).filter(|_| is_parameter) {
         let null = SqlExpr::Value(Value::Null.with_empty_span());
         let parameter = std::mem::replace(value, null);
-        *value = crate::parser::own_cast(false, parameter, to);
+        *value = crate::parser::own_stored(parameter, to);
     }
 }
 

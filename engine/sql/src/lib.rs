@@ -22,11 +22,11 @@ mod write;
 
 use meesh_base::Result;
 
-pub use assign::{assignable, assigned};
+pub use assign::{assignable, assigned, sql_types};
 pub use keywords::RESERVED_WORDS;
 pub use labels::Labels;
 pub use limits::{Limits, STATEMENT_LIMITS};
-pub use operators::TrinoOperators;
+pub use operators::{TrinoOperators, common_type};
 pub use statement::{ExplainFormat, ExplainKind, GROUPS_END, Literal, PassThrough, Query, Statement, TableName};
 pub use types::{TrinoTypes, second_digits, type_name};
 pub use write::{Action, CASE, ColumnName, PART, ROW, SchemaName, TARGET, Write};

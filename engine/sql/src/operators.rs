@@ -10,9 +10,10 @@ use datafusion::logical_expr::{Cast, Expr, ExprSchemable, Operator, TryCast, bin
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use meesh_base::Error;
 
+use crate::assign::assignable;
 use crate::functions::{
     Conversion, Operation, arithmetic, conversion, external, fitted, float_comparison, negate, operand_types, refusal,
-    trino_cast,
+    stored, trino_cast,
 };
 use crate::types::type_name;
 
@@ -26,6 +27,8 @@ pub(crate) mod own {
     pub(crate) const INTEGER: &str = "$integer";
     /// `value $negate NULL`.
     pub(crate) const NEGATE: &str = "$negate";
+    /// `$n $stored NULL::type`: a parameter that a column of that type is given.
+    pub(crate) const STORED: &str = "$stored";
     /// `value $varchar n`: a cast to varchar(n).
     pub(crate) const VARCHAR: &str = "$varchar";
 }
@@ -80,6 +83,7 @@ fn plan_own(name: &str, expr: RawBinaryExpr, schema: &DFSchema) -> Result<Planne
         own::NEGATE => negated(left, schema),
         own::CAST => cast(left, &right.get_type(schema)?, false, schema)?,
         own::TRY_CAST => cast(left, &right.get_type(schema)?, true, schema)?,
+        own::STORED => stored_parameter(left, &right.get_type(schema)?, schema)?,
         own::VARCHAR => {
             let text = left.get_type(schema).is_ok_and(|from| from.is_string() || from.is_null());
             let whole = cast(left, &DataType::Utf8View, false, schema)?;
@@ -87,6 +91,20 @@ fn plan_own(name: &str, expr: RawBinaryExpr, schema: &DFSchema) -> Result<Planne
         }
         _ => return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right })),
     }))
+}
+
+/// A parameter as a column of type `to` stores it. Before it has a value, it is taken to be of that type.
+fn stored_parameter(parameter: Expr, to: &DataType, schema: &DFSchema) -> Result<Expr> {
+    match parameter {
+        Expr::Placeholder(Placeholder { id, field: None }) => {
+            let field = Some(Field::new(&id, to.clone(), true).into());
+            Ok(Expr::Placeholder(Placeholder { id, field }))
+        }
+        parameter => match parameter.get_type(schema)? {
+            from if assignable(&from, to) => cast(parameter, to, false, schema),
+            _ => Ok(Expr::ScalarFunction(ScalarFunction::new_udf(stored(to), vec![parameter]))),
+        },
+    }
 }
 
 /// A whole number: an integer if it fits.
@@ -189,13 +207,34 @@ fn widened(value: Expr, to: &DataType, schema: &DFSchema) -> Expr {
     if value.get_type(schema).is_ok_and(|from| from == *to) {
         return value;
     }
-    match &value {
-        Expr::Literal(literal, _) => match literal.cast_to(to) {
-            Ok(literal) => lit(literal),
-            Err(_) => Expr::Cast(Cast::new(Box::new(value), to.clone())),
-        },
-        _ => Expr::Cast(Cast::new(Box::new(value), to.clone())),
+    if let Expr::Literal(literal, _) = &value
+        && let Ok(literal) = literal.cast_to(to)
+    {
+        return lit(literal);
     }
+    cast(value.clone(), to, false, schema).unwrap_or_else(|_| Expr::Cast(Cast::new(Box::new(value), to.clone())))
+}
+
+/// The type that values of these types become where they meet, if it is one that DataFusion would not take:
+/// of decimals and floats a float; of dates and timestamps a timestamp of the finest unit, and with the first
+/// zone. `None`: DataFusion knows, or they do not meet.
+pub fn common_type(types: &[DataType]) -> Option<DataType> {
+    let mut types = types.iter().filter(|data_type| !data_type.is_null());
+    let first = types.next()?;
+    let rest: Vec<&DataType> = types.collect();
+    if rest.iter().all(|data_type| *data_type == first) {
+        return None;
+    }
+    let all = || std::iter::once(first).chain(rest.iter().copied());
+    if all().all(is_moment) {
+        return rest.into_iter().try_fold(first.clone(), |common, next| common_moment(&common, next));
+    }
+    let is_decimal = |data_type: &DataType| matches!(data_type, DataType::Decimal128(..) | DataType::Decimal256(..));
+    if !all().all(DataType::is_numeric) || !all().any(is_decimal) {
+        return None;
+    }
+    let float = |wanted: DataType| all().any(|data_type| *data_type == wanted).then_some(wanted);
+    float(DataType::Float64).or_else(|| float(DataType::Float32))
 }
 
 /// Floats are compared as IEEE 754 has it, and with a number that is none, as floats; times of different
@@ -204,7 +243,7 @@ fn plan_comparison(operator: Operator, expr: RawBinaryExpr, schema: &DFSchema) -
     let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema)) else {
         return Ok(PlannerResult::Original(expr));
     };
-    let is_parameter = |expr: &Expr| matches!(expr, Expr::Placeholder(_));
+    let is_parameter = |expr: &Expr| matches!(expr, Expr::Placeholder(Placeholder { field: None, .. }));
     if is_parameter(&expr.left) || is_parameter(&expr.right) {
         return Ok(PlannerResult::Original(expr));
     }

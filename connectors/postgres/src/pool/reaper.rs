@@ -15,15 +15,15 @@ const NEARLY_DONE: Duration = Duration::from_millis(1);
 const SETTLE_MAX: Duration = Duration::from_secs(2);
 
 /// Cancels, drains and rolls back an abandoned session in the background, then gives it back to the
-/// pool, or closes it. It counts against the limit until then.
-pub(super) fn settle(shared: Arc<Shared>, mut connection: Connection, permits: Permits) {
+/// pool, or closes it: always, if it was lent for the `last` time. It counts against the limit until then.
+pub(super) fn settle(shared: Arc<Shared>, mut connection: Connection, permits: Permits, last: bool) {
     // Outside a runtime the session is closed; the server notices within its check interval.
     let Ok(runtime) = Handle::try_current() else { return };
     runtime.spawn(async move {
         match timeout(SETTLE_MAX, owes_nothing(&mut connection)).await {
-            Ok(true) => shared.keep(connection),
+            Ok(true) if !last => shared.keep(connection),
             _ => {
-                tracing::debug!(connection = ?connection, "abandoned session closed");
+                tracing::debug!(connection = ?connection, "session closed");
                 drop(connection);
             }
         }

@@ -269,14 +269,17 @@ fn quotient(left: &Term, right: &Term, scale: i8, result: DataType) -> Result<Te
         return Err("not translated".to_owned());
     }
     let refused = || format!("quotient of {} and {}", left.arrow, right.arrow);
-    let divisor = match &right.literal {
-        Some(value) => value.cast_to(&DataType::Decimal128(DECIMAL128_MAX_PRECISION, 10)).map_err(|_| refused())?,
+    let (divisor, decimals) = match &right.literal {
+        Some(ScalarValue::Decimal128(Some(value), _, decimals)) => (*value, *decimals),
+        Some(ScalarValue::Int16(Some(value))) => (i128::from(*value), 0),
+        Some(ScalarValue::Int32(Some(value))) => (i128::from(*value), 0),
+        Some(ScalarValue::Int64(Some(value))) => (i128::from(*value), 0),
+        Some(_) => return Err(refused()),
         None => return Err(format!("{} that may be zero", refused())),
     };
-    let (ScalarValue::Decimal128(Some(divisor), _, decimals), true) = (divisor, left.atom().len() <= OPERAND_MAX)
-    else {
+    if left.atom().len() > OPERAND_MAX {
         return Err(refused());
-    };
+    }
     let one = 10_i128.checked_pow(u32::try_from(scale).map_err(|_| refused())?).ok_or_else(refused)?;
     let (twice, magnitude) = one.checked_mul(2).zip(divisor.checked_abs()).ok_or_else(refused)?;
     let double = magnitude.checked_mul(2).filter(|double| *double > 0).ok_or_else(refused)?;

@@ -91,7 +91,7 @@ pub(super) async fn open_transport(
 
 /// Tries a host as far as TLS, without a login; yields what encrypts the stream.
 pub(crate) async fn probe_tls(options: &ConnectOptions, host: &Host, endpoint: &Endpoint) -> Result<Option<String>> {
-    let place = Place { catalog: Arc::clone(&options.catalog), server: host.to_string().into() };
+    let place = Place::new(Arc::clone(&options.catalog), host.to_string().into());
     let encryption = match options.tls.mode {
         SslMode::Disable => Encryption::Never,
         SslMode::Allow | SslMode::Prefer => Encryption::IfOffered,
@@ -103,7 +103,7 @@ pub(crate) async fn probe_tls(options: &ConnectOptions, host: &Host, endpoint: &
 
 /// Tries a host as far as TCP.
 pub(crate) async fn probe_tcp(options: &ConnectOptions, host: &Host, endpoint: &Endpoint) -> Result<()> {
-    let place = Place { catalog: Arc::clone(&options.catalog), server: host.to_string().into() };
+    let place = Place::new(Arc::clone(&options.catalog), host.to_string().into());
     Transport::open(endpoint).await.map(drop).map_err(|error| unreachable(&place, error))
 }
 
@@ -121,7 +121,7 @@ async fn connect_host(
     standby_wanted: Option<bool>,
     share: Duration,
 ) -> Result<Connection> {
-    let place = Place { catalog: Arc::clone(&options.catalog), server: host.to_string().into() };
+    let place = Place::new(Arc::clone(&options.catalog), host.to_string().into());
     let deadline = Instant::now() + share;
     let late = || {
         place

@@ -143,9 +143,15 @@ impl Connection {
 
     /// Makes messages name `catalog`: catalogs with the same source share sessions.
     pub(crate) fn serve(&mut self, catalog: &Arc<str>) {
+        self.place.users_text = false;
         if self.place.catalog != *catalog {
             self.place.catalog = Arc::clone(catalog);
         }
+    }
+
+    /// Makes what the server refuses the user's fault: what runs is a text of his own.
+    pub(crate) fn runs_users_text(&mut self) {
+        self.place.users_text = true;
     }
 
     /// Moves the session out and leaves a broken one behind, for holders that are being dropped.

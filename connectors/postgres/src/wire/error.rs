@@ -74,6 +74,7 @@ const RETRY: &str = "run the query again";
 const MEANINGS: &[Meaning] = &[
     passing("08", "lost the connection"),
     row("0A", Unsupported, "does not support what was asked", ""),
+    row("21", InvalidQuery, "found several rows where there may be one", ""),
     row("22", InvalidQuery, "could not compute a value", ""),
     named("22003", InvalidQuery, "computed a number that is out of range", "NUMERIC_VALUE_OUT_OF_RANGE"),
     named("22012", InvalidQuery, "divided by zero", "DIVISION_BY_ZERO"),
@@ -94,11 +95,15 @@ const MEANINGS: &[Meaning] = &[
     ),
     row("28P01", Denied, "refused the password", "check connection-user and connection-password"),
     row("2B", InvalidQuery, "refused to drop what others depend on", ""),
+    row("38", SourceData, "raised an error of its own", ""),
+    row("39", SourceData, "raised an error of its own", ""),
     row("3D", SourceUnavailable, "has no such database", "check the database in connection-url"),
     row("3F", NotFound, "has no such schema", CHANGED),
     passing("40", "gave up the transaction"),
     row("42", Internal, "refused the statement", ""),
     row("42501", Denied, "denies access", "grant the right to the role of connection-user"),
+    row("42622", InvalidQuery, "refused a name", "it keeps 63 bytes of a name"),
+    row("42939", InvalidQuery, "refused a name", "choose a name that does not begin with pg_"),
     row("42601", InvalidQuery, "does not understand the statement", ""),
     row("42701", AlreadyExists, "has this column already", ""),
     row("42809", InvalidQuery, "has another kind of object of that name", ""),
@@ -108,6 +113,8 @@ const MEANINGS: &[Meaning] = &[
     row("42883", NotFound, "has the column in another type", CHANGED),
     row("42P06", AlreadyExists, "has this schema already", ""),
     row("42P07", AlreadyExists, "has this table already", ""),
+    row("42P16", InvalidQuery, "refused the definition", ""),
+    row("44", InvalidQuery, "refused a row by the view's WITH CHECK OPTION", ""),
     row("53", Exhausted, "ran out of resources", RETRY),
     row("53300", Exhausted, "has no free connection", "lower connections-max here or raise max_connections there"),
     row("54", Exhausted, "found the statement too large", "narrow the query"),
@@ -126,6 +133,25 @@ const MEANINGS: &[Meaning] = &[
     row("XX002", SourceData, "found a corrupted index", "look into the server's log"),
 ];
 
+/// What differs where the text is a user's own: that it is refused is no fault of meesh's, and nothing that
+/// was read before has changed.
+const IN_USERS_TEXT: &[Meaning] = &[
+    Meaning {
+        hint: "a text that is passed through has no parameters",
+        ..named("08P01", InvalidQuery, "cannot run the statement", "INVALID_PARAMETER_USAGE")
+    },
+    row("22021", InvalidQuery, "could not compute a value", ""),
+    row("22P05", InvalidQuery, "could not compute a value", ""),
+    row("3F", NotFound, "has no such schema", ""),
+    named("42", InvalidQuery, "refused the statement", "SYNTAX_ERROR"),
+    row("42501", Denied, "denies access", "grant the right to the role of connection-user"),
+    row("42701", AlreadyExists, "has this column already", ""),
+    row("42710", AlreadyExists, "has this object already", ""),
+    row("42P06", AlreadyExists, "has this schema already", ""),
+    row("42P07", AlreadyExists, "has this table already", ""),
+    row("54000", InvalidQuery, "could not compute a value", ""),
+];
+
 const UNKNOWN: Meaning = row("", SourceUnavailable, "reported an error", "");
 const STATEMENT_TIMEOUT: Meaning = row(
     "57014",
@@ -139,7 +165,10 @@ const RECOVERY: Meaning = passing("57014", "gave up the statement to follow its 
 
 /// The error that a server's ErrorResponse becomes. `server` is `db.example:5432`.
 pub(crate) fn server_error(catalog: &str, server: &str, error: &ServerError) -> Error {
-    let meaning = meaning(error);
+    built(catalog, server, error, meaning(error))
+}
+
+fn built(catalog: &str, server: &str, error: &ServerError, meaning: &Meaning) -> Error {
     let mut built =
         Error::new(meaning.kind, format!("catalog {catalog:?}: PostgreSQL server {server} {}", meaning.what))
             .with_detail(format!("{} (SQLSTATE {})", error.message, error.code));
@@ -161,8 +190,12 @@ fn meaning(error: &ServerError) -> &'static Meaning {
     if error.code == "57014" && error.message.contains("recovery") {
         return &RECOVERY;
     }
-    let fitting = MEANINGS.iter().filter(|meaning| error.code.starts_with(meaning.prefix));
-    fitting.max_by_key(|meaning| meaning.prefix.len()).unwrap_or(&UNKNOWN)
+    longest(MEANINGS, error).unwrap_or(&UNKNOWN)
+}
+
+fn longest(meanings: &'static [Meaning], error: &ServerError) -> Option<&'static Meaning> {
+    let fitting = meanings.iter().filter(|meaning| error.code.starts_with(meaning.prefix));
+    fitting.max_by_key(|meaning| meaning.prefix.len())
 }
 
 /// Where an error happened: catalog and server, for messages.
@@ -170,9 +203,16 @@ fn meaning(error: &ServerError) -> &'static Meaning {
 pub(crate) struct Place {
     pub(crate) catalog: std::sync::Arc<str>,
     pub(crate) server: std::sync::Arc<str>,
+    /// Whether what runs is a text of the user's own.
+    pub(crate) users_text: bool,
 }
 
 impl Place {
+    /// A place where meesh's own statements run.
+    pub(crate) fn new(catalog: std::sync::Arc<str>, server: std::sync::Arc<str>) -> Self {
+        Self { catalog, server, users_text: false }
+    }
+
     /// The error of a server that did not answer as it should have; `what` goes on from its name.
     pub(crate) fn unavailable(&self, what: impl std::fmt::Display) -> Error {
         Error::source_unavailable(format!("catalog {:?}: PostgreSQL server {} {what}", self.catalog, self.server))
@@ -195,7 +235,8 @@ impl Place {
 
     /// The error that an ErrorResponse becomes.
     pub(crate) fn server<T>(&self, error: &ServerError) -> Result<T> {
-        Err(server_error(&self.catalog, &self.server, error))
+        let users = if self.users_text { longest(IN_USERS_TEXT, error) } else { None };
+        Err(built(&self.catalog, &self.server, error, users.unwrap_or_else(|| meaning(error))))
     }
 }
 

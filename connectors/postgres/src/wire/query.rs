@@ -57,6 +57,15 @@ impl Connection {
                     let status = body.first().copied();
                     return self.ready(status).map(|()| results);
                 }
+                // CopyInResponse, CopyOutResponse: only a user's own text brings them here.
+                b'G' | b'H' => {
+                    return Err(Error::unsupported(format!(
+                        "catalog {:?}: COPY FROM STDIN and COPY TO STDOUT cannot be passed through",
+                        self.place().catalog
+                    ))
+                    .with_hint("INSERT and SELECT carry rows through meesh")
+                    .with_code("NOT_SUPPORTED"));
+                }
                 tag => return Err(self.garbage(format!("a message {:?} within a simple query", char::from(tag)))),
             }
             if bytes > ANSWER_BYTES_MAX {

@@ -15,8 +15,9 @@ use std::sync::Arc;
 use meesh_base::{Error, QueryScope, Result};
 use meesh_connector_spi::{RowAction, RowStream, Rows, WriteTarget};
 
+use super::computed::Computed;
 use super::load::Copy;
-use super::session::{CHANGING, Transaction};
+use super::session::{CHANGING, INSERTING, Transaction};
 use super::statement::{self, STAGE, Source, Step};
 use super::target::PgTarget;
 use crate::connector::PostgresConnector;
@@ -30,8 +31,12 @@ const ADDRESS: usize = 2;
 pub(super) struct Change {
     /// What makes the rows wait, and what brings them; `None`: they are computed there.
     staged: Option<(String, Copy)>,
+    /// The rows that are computed there.
+    computed: Option<Computed>,
     /// The statement.
     sql: String,
+    /// How the transaction begins.
+    begin: &'static str,
     merges: bool,
     place: Arc<str>,
 }
@@ -75,11 +80,13 @@ pub(super) fn plan(
         Rows::None => Err(Error::internal(format!("{place}: a change without rows"))),
         Rows::All => {
             let sql = format!("DELETE FROM {}", target.name);
-            Ok(Change { staged: None, sql, merges, place })
+            // All that there are when it begins, whatever it had to wait for.
+            Ok(Change { staged: None, computed: None, sql, begin: INSERTING, merges, place })
         }
         Rows::Computed(plan) => {
-            let source = Source::Select(connector.computed(&plan)?, next);
-            Ok(Change { staged: None, sql: printed(&source), merges, place })
+            let computed = connector.computed(&plan)?;
+            let sql = printed(&Source::Select(computed.clone()));
+            Ok(Change { staged: None, computed: Some(computed), sql, begin: CHANGING, merges, place })
         }
         Rows::Streamed(schema) => {
             let mut names: Vec<Arc<str>> = ["ctid", "tableoid"].map(Arc::from).to_vec();
@@ -98,7 +105,8 @@ pub(super) fn plan(
             let sql = statement::copy(STAGE, &statement::numbered(carriers.len()));
             let encoders = carriers.into_iter().map(|carrier| carrier.encoder).collect();
             let copy = Copy { sql, encoders, names, place: Arc::clone(&place) };
-            Ok(Change { staged: Some((stage, copy)), sql: printed(&Source::Stage), merges, place })
+            let sql = printed(&Source::Stage);
+            Ok(Change { staged: Some((stage, copy)), computed: None, sql, begin: CHANGING, merges, place })
         }
     }
 }
@@ -119,7 +127,7 @@ impl Change {
         rows: Option<RowStream>,
         scope: &QueryScope,
     ) -> Result<u64> {
-        let mut transaction = Transaction::begin(connector, scope, CHANGING).await?;
+        let mut transaction = Transaction::begin(connector, scope, self.begin).await?;
         let mut expected = None;
         if let Some((stage, copy)) = &self.staged {
             let adopted = share_snapshot(connector, &mut transaction, scope).await?;
@@ -135,6 +143,9 @@ impl Change {
             false => transaction.execute(&self.sql).await?,
             true => self.merged(&mut transaction).await?,
         };
+        if let Some(computed) = &self.computed {
+            computed.check_unchanged(&mut transaction, &self.place).await?;
+        }
         if expected.is_some_and(|expected| expected != count) {
             return Err(Error::source_unavailable(format!("{}: rows were changed by others meanwhile", self.place))
                 .with_hint("run the statement again"));

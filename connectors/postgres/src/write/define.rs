@@ -223,9 +223,19 @@ async fn table_definition(
                 return Ok(vec![renamed]);
             };
             let schema = exact_schema(connector, &schema).await?;
-            let moved =
-                format!("ALTER TABLE {} SET SCHEMA {}", qualified(&relation.schema, &table), quote_identifier(&schema));
-            return Ok(vec![renamed, moved]);
+            let to = quote_identifier(&schema);
+            // Where another table has the new name here, this one leaves before it takes that name.
+            return Ok(match connector.tables_known().relation(&relation.schema, &table).await? {
+                None => {
+                    let name = qualified(&relation.schema, &table);
+                    vec![renamed, format!("ALTER TABLE {name} SET SCHEMA {to}")]
+                }
+                Some(_other) => {
+                    let moved = format!("ALTER TABLE {name} SET SCHEMA {to}");
+                    let name = qualified(&schema, &relation.name);
+                    vec![moved, format!("ALTER TABLE {name} RENAME TO {}", quote_identifier(&table))]
+                }
+            });
         }
         Definition::AddColumn { column: added, if_not_exists, .. } => {
             if if_not_exists && exact_column(relation, &added.name).is_some() {

@@ -1,25 +1,33 @@
 //! `CALL catalog.system.execute(query => 'text')`: a statement in PostgreSQL's own words.
 
-use meesh_base::{Error, ErrorKind, QueryScope, Result};
+use std::time::Duration;
 
+use meesh_base::{Error, QueryScope, Result, format_duration};
+use tokio::time::timeout;
+
+use super::session::UNKNOWN_OUTCOME;
 use crate::connector::PostgresConnector;
+use crate::pool::PooledConnection;
+use crate::quote::quote_text;
+use crate::wire::QueryResult;
 
 /// Runs the text as it is, by the simple-query protocol: several statements are one transaction unless
 /// they say otherwise. The session may have been given any settings by it, so it is not used again.
 ///
 /// # Errors
-/// The server's; `InvalidQuery` for a transaction that was begun and not ended, which is rolled back.
+/// The server's; `Timeout` after `statement-timeout`; `InvalidQuery` for a transaction that was begun and not
+/// ended, which is rolled back.
 pub(super) async fn execute(connector: &PostgresConnector, text: &str, scope: &QueryScope) -> Result<u64> {
     let mut session = connector.pool().get(Some(scope)).await?;
-    let done = session.simple_query(text).await;
-    if session.is_broken() || session.is_idle() {
-        drop(session.take());
-        return done.map(|_| 0).map_err(users_own);
-    }
-    // Left to the pool it is rolled back; but what was set in it before would stay.
-    let left_open = done.is_ok();
-    drop(session.take());
-    done.map_err(users_own)?;
+    session.close_after();
+    let name = quote_text(&format!("meesh/{}", scope.id()));
+    session.simple_query(&format!("SELECT pg_catalog.set_config('application_name', {name}, false)")).await?;
+    session.runs_users_text();
+    let done = limited(connector, &mut session, text).await;
+    let (broken, left_open) = (session.is_broken(), !session.is_broken() && !session.is_idle());
+    // A transaction that is open is rolled back by the pool.
+    drop(session);
+    done.map_err(|error| if broken { error.with_hint(UNKNOWN_OUTCOME) } else { error })?;
     match left_open {
         true => Err(Error::invalid_query(format!(
             "catalog {:?}: the statement left a transaction open, which was rolled back",
@@ -30,14 +38,20 @@ pub(super) async fn execute(connector: &PostgresConnector, text: &str, scope: &Q
     }
 }
 
-/// What the server refuses of a user's own text is the user's, not meesh's.
-pub(crate) fn users_own(error: Error) -> Error {
-    if error.kind() != ErrorKind::Internal {
-        return error;
-    }
-    let own = Error::invalid_query(error.message()).with_code("SYNTAX_ERROR");
-    match error.detail() {
-        Some(detail) => own.with_detail(detail),
-        None => own,
-    }
+/// The server's own limit would have to be set in the transaction of the text, and some statements want none.
+async fn limited(
+    connector: &PostgresConnector,
+    session: &mut PooledConnection,
+    text: &str,
+) -> Result<Vec<QueryResult>> {
+    let limit = connector.config().options.statement_timeout;
+    let done = timeout(limit.unwrap_or(Duration::MAX), session.simple_query(text)).await;
+    done.unwrap_or_else(|_elapsed| {
+        Err(Error::timeout(format!(
+            "catalog {:?}: the statement took longer than {}",
+            connector.catalog_name(),
+            format_duration(limit.unwrap_or_default())
+        ))
+        .with_hint("raise statement-timeout in the catalog file"))
+    })
 }

@@ -7,6 +7,7 @@ use futures::StreamExt;
 use meesh_base::{Error, NewColumn, QueryScope, Result, quote_identifier};
 use meesh_connector_spi::{Into, RowStream, Rows};
 
+use super::computed::Computed;
 use super::define;
 use super::session::{INSERTING, Transaction};
 use super::statement::{self, STAGE, Source};
@@ -32,8 +33,8 @@ pub(super) struct Load {
 
 enum LoadRows {
     None,
-    /// By one statement.
-    Statement(String),
+    /// By one statement, which reads what is computed there.
+    Statement(String, Computed),
     /// By a COPY.
     Copy(Copy),
 }
@@ -77,6 +78,7 @@ pub(super) async fn plan(connector: &PostgresConnector, into: Into, rows: Rows) 
                 columns: columns.iter().enumerate().map(made).collect(),
                 place: place.into(),
                 described: None,
+                has_row_policies: false,
                 name,
             };
             let before = define::create_table(&target.name, &columns, comment.as_deref(), false);
@@ -97,13 +99,16 @@ fn load(
     let rows = match rows {
         Rows::All | Rows::None => LoadRows::None,
         Rows::Computed(plan) => {
-            let source = Source::Select(connector.computed(&plan)?, columns.len());
-            LoadRows::Statement(statement::insert(&target.name, columns, &source))
+            let computed = connector.computed(&plan)?;
+            let source = Source::Select(computed.clone());
+            LoadRows::Statement(statement::insert(&target.name, columns, &source), computed)
         }
         Rows::Streamed(_) => {
             let place = Arc::clone(&target.place);
             let names = columns.iter().map(|column| Arc::from(column.name.as_str())).collect();
             let direct: Option<Vec<Encoder>> = columns.iter().map(|column| column.direct.clone()).collect();
+            // The server takes no COPY into a table with policies for rows.
+            let direct = direct.filter(|_| !target.has_row_policies);
             LoadRows::Copy(match direct {
                 Some(encoders) => {
                     let quoted: Vec<String> = columns.iter().map(|column| quote_identifier(&column.name)).collect();
@@ -128,7 +133,7 @@ impl Load {
     pub(super) fn text(&self) -> String {
         let rows = match &self.rows {
             LoadRows::None => None,
-            LoadRows::Statement(sql) => Some(sql.as_str()),
+            LoadRows::Statement(sql, _) => Some(sql.as_str()),
             LoadRows::Copy(copy) => Some(copy.sql.as_str()),
         };
         let before = self.before.iter().map(String::as_str);
@@ -148,7 +153,11 @@ impl Load {
         }
         let mut count = match &self.rows {
             LoadRows::None => 0,
-            LoadRows::Statement(sql) => transaction.execute(sql).await?,
+            LoadRows::Statement(sql, computed) => {
+                let count = transaction.execute(sql).await?;
+                computed.check_unchanged(&mut transaction, &self.place).await?;
+                count
+            }
             LoadRows::Copy(copy) => copy.run(&mut transaction, rows).await?,
         };
         for sql in &self.after {

@@ -17,6 +17,10 @@ pub(super) const CHANGING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ WR
 pub(crate) const SEARCH_PATH: &str = "SELECT pg_catalog.set_config('search_path', 'pg_catalog, ' || reset_val, true) \
                            FROM pg_catalog.pg_settings WHERE name = 'search_path'";
 
+/// The remedy where nobody knows whether it was done.
+pub(super) const UNKNOWN_OUTCOME: &str =
+    "the connection broke while it was being done: look whether it was before you run it again";
+
 /// A session in a transaction that writes. Dropped before [`Transaction::commit`], it is rolled back.
 pub(super) struct Transaction {
     session: PooledConnection,
@@ -64,9 +68,7 @@ impl Transaction {
     pub(super) async fn commit(mut self) -> Result<()> {
         let committed = self.session.simple_query("COMMIT").await;
         let results = committed.map_err(|error| match self.session.is_broken() {
-            true => error.with_hint(
-                "the connection broke while the transaction was committed: look whether it was before you run it again",
-            ),
+            true => error.with_hint(UNKNOWN_OUTCOME),
             false => error,
         })?;
         match results.last().map(|result| result.tag.as_str()) {

@@ -2,6 +2,7 @@
 
 use meesh_base::quote_identifier;
 
+use super::computed::Computed;
 use super::target::PgColumn;
 
 /// The table that rows wait in, gone with the transaction.
@@ -26,8 +27,8 @@ pub(super) fn numbered(count: usize) -> Vec<String> {
 /// Rows as something to put behind FROM: `q` with the columns `c0, c1, …`.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
-    /// A SELECT, and how many columns it has.
-    Select(String, usize),
+    /// A SELECT.
+    Select(Computed),
     /// [`STAGE`].
     Stage,
 }
@@ -35,7 +36,7 @@ pub(super) enum Source {
 impl Source {
     fn text(&self) -> String {
         match self {
-            Self::Select(select, count) => format!("({select}) AS q{}", list(numbered(*count))),
+            Self::Select(computed) => format!("({}) AS q{}", computed.select, list(numbered(computed.loose.len()))),
             Self::Stage => format!("{STAGE} AS q"),
         }
     }
@@ -43,8 +44,19 @@ impl Source {
     /// A query of the same, for WITH.
     fn query(&self) -> String {
         match self {
-            Self::Select(select, _) => select.clone(),
+            Self::Select(computed) => computed.select.clone(),
             Self::Stage => format!("SELECT * FROM {STAGE}"),
+        }
+    }
+
+    /// The value of `c<index>` as it is stored in `column`.
+    fn value(&self, column: &PgColumn, index: usize) -> String {
+        let value = format!("q.c{index}");
+        match self {
+            Self::Select(computed) if computed.loose.get(index) == Some(&true) => {
+                column.assigned(&column.with_all_decimals(value))
+            }
+            _ => column.assigned(&value),
         }
     }
 }
@@ -52,8 +64,7 @@ impl Source {
 /// New rows from `source`, whose columns are those of `columns` in order.
 pub(super) fn insert(table: &str, columns: &[&PgColumn], source: &Source) -> String {
     let names = list(columns.iter().map(|column| quote_identifier(&column.name)));
-    let values: Vec<String> =
-        columns.iter().enumerate().map(|(index, column)| column.assigned(&format!("q.c{index}"))).collect();
+    let values: Vec<String> = columns.iter().enumerate().map(|(index, column)| source.value(column, index)).collect();
     format!("INSERT INTO {table} {names} SELECT {} FROM {}", values.join(", "), source.text())
 }
 
@@ -69,7 +80,7 @@ pub(super) enum Step<'a> {
 
 /// The statement of one step over all of `source`.
 pub(super) fn change(table: &str, step: &Step<'_>, source: &Source) -> String {
-    step.text(table, &source.text(), None)
+    step.text(table, source, &source.text(), None)
 }
 
 /// The statement of a MERGE: each step for the rows with its number in `c2`. Its one row holds the rows
@@ -78,7 +89,7 @@ pub(super) fn merge(table: &str, steps: &[Step<'_>], columns: usize, source: &So
     let mut with = vec![format!("q{} AS MATERIALIZED ({})", list(numbered(columns)), source.query())];
     let mut counts = Vec::new();
     for (index, step) in steps.iter().enumerate() {
-        with.push(format!("m{index} AS ({} RETURNING 1)", step.text(table, "q", Some(index))));
+        with.push(format!("m{index} AS ({} RETURNING 1)", step.text(table, source, "q", Some(index))));
         counts.push(format!("(SELECT count(*) FROM m{index})"));
     }
     // A statement must not change a row twice: PostgreSQL would take one of the changes and say nothing.
@@ -90,7 +101,8 @@ pub(super) fn merge(table: &str, steps: &[Step<'_>], columns: usize, source: &So
 }
 
 impl Step<'_> {
-    fn text(&self, table: &str, source: &str, number: Option<usize>) -> String {
+    /// The statement over the rows of `source`, which are called `from`.
+    fn text(&self, table: &str, source: &Source, from: &str, number: Option<usize>) -> String {
         let chosen = number.map(|number| format!("q.c2 = {number}"));
         let address = "t.ctid = q.c0::tid AND t.tableoid = q.c1";
         let addressed = match &chosen {
@@ -98,22 +110,21 @@ impl Step<'_> {
             None => address.to_owned(),
         };
         match self {
-            Self::Delete => format!("DELETE FROM {table} AS t USING {source} WHERE {addressed}"),
+            Self::Delete => format!("DELETE FROM {table} AS t USING {from} WHERE {addressed}"),
             Self::Update(columns) => {
                 let set: Vec<String> = columns
                     .iter()
                     .map(|(column, value)| {
-                        format!("{} = {}", quote_identifier(&column.name), column.assigned(&format!("q.c{value}")))
+                        format!("{} = {}", quote_identifier(&column.name), source.value(column, *value))
                     })
                     .collect();
-                format!("UPDATE {table} AS t SET {} FROM {source} WHERE {addressed}", set.join(", "))
+                format!("UPDATE {table} AS t SET {} FROM {from} WHERE {addressed}", set.join(", "))
             }
             Self::Insert(columns) => {
                 let names = list(columns.iter().map(|(column, _)| quote_identifier(&column.name)));
-                let values: Vec<String> =
-                    columns.iter().map(|(column, value)| column.assigned(&format!("q.c{value}"))).collect();
+                let values: Vec<String> = columns.iter().map(|(column, value)| source.value(column, *value)).collect();
                 let filter = chosen.map(|chosen| format!(" WHERE {chosen}")).unwrap_or_default();
-                format!("INSERT INTO {table} {names} SELECT {} FROM {source}{filter}", values.join(", "))
+                format!("INSERT INTO {table} {names} SELECT {} FROM {from}{filter}", values.join(", "))
             }
         }
     }

@@ -33,6 +33,8 @@ pub(super) struct PgTarget {
     pub(super) columns: Vec<PgColumn>,
     /// The question that described it, and the answer; `None` for a table that is made just now.
     pub(super) described: Option<(String, Described)>,
+    /// Whether policies say which rows the role may write.
+    pub(super) has_row_policies: bool,
 }
 
 type Described = Vec<Vec<Option<String>>>;
@@ -48,16 +50,19 @@ pub(super) struct PgColumn {
     carrier: Result<Carrier, Reason>,
     /// The type to cast to, where storing alone would not: a text becomes no UUID by itself.
     cast: Option<String>,
+    /// Of a `numeric(p, s)`: how many decimals it keeps. Storing rounds what has more.
+    decimals: Option<i8>,
 }
 
 impl PgColumn {
     /// A column of an existing table.
     fn new(name: &str, arrow: &DataType, row: &ColumnRow<'_>) -> Self {
         // A cast cuts what is too long for a varchar(n); storing it is an error, as it must be.
-        let is_text = matches!(row.oid, 25 | 1042 | 1043 | 19);
+        let is_text = |oid: u32| matches!(oid, 25 | 1042 | 1043 | 19);
         let needs_cast = match arrow {
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => !is_text,
-            DataType::List(_) | DataType::FixedSizeList(..) => true,
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => !is_text(row.oid),
+            // So it does with every element.
+            DataType::List(_) | DataType::FixedSizeList(..) => !is_text(row.element_base),
             _ => false,
         };
         Self {
@@ -65,6 +70,7 @@ impl PgColumn {
             direct: direct(arrow, row.oid, row.element, row.is_enum),
             carrier: carrier(arrow),
             cast: needs_cast.then(|| row.type_name.to_owned()),
+            decimals: if row.is_bare { None } else { decimals(arrow) },
         }
     }
 
@@ -74,7 +80,17 @@ impl PgColumn {
         let element = element.map(|oid| (oid, false));
         let cast = matches!(oid, 2950 | 3802).then(|| name.clone());
         let direct = direct(arrow, oid, element, false);
-        Self { name: column.name.clone(), direct, carrier: carrier(arrow), cast }
+        Self { name: column.name.clone(), direct, carrier: carrier(arrow), cast, decimals: decimals(arrow) }
+    }
+
+    /// `value` if the column keeps all of its decimals; else the statement fails, and says why.
+    pub(super) fn with_all_decimals(&self, value: String) -> String {
+        let Some(kept) = self.decimals else { return value };
+        let why =
+            quote_text(&format!("column {} keeps {kept} decimals, and a value has more", quote_identifier(&self.name)));
+        // A text that is no number, and none before there is such a value.
+        let fails = format!("({why} || pg_catalog.left({value}::text, 0))::numeric");
+        format!("CASE WHEN {value} <> pg_catalog.round({value}, {kept}) THEN {fails} ELSE {value} END")
     }
 
     /// `value` as it is stored in the column.
@@ -86,6 +102,13 @@ impl PgColumn {
     }
 }
 
+fn decimals(arrow: &DataType) -> Option<i8> {
+    match arrow {
+        DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => Some(*scale),
+        _ => None,
+    }
+}
+
 /// One row of the answer to [`columns_query`].
 struct ColumnRow<'a> {
     name: &'a str,
@@ -94,6 +117,10 @@ struct ColumnRow<'a> {
     is_enum: bool,
     /// Of an array: the type of its elements, and whether that is an enum.
     element: Option<(u32, bool)>,
+    /// What the type of its elements is built on; 0 without elements.
+    element_base: u32,
+    /// Whether it is a `numeric` without precision and scale.
+    is_bare: bool,
     refused: Option<&'static str>,
 }
 
@@ -107,6 +134,8 @@ impl<'a> ColumnRow<'a> {
             oid: text(4).parse().unwrap_or(0),
             is_enum: text(5) == "t",
             element: element.map(|oid| (oid, text(7) == "t")),
+            element_base: text(11).parse().unwrap_or(0),
+            is_bare: text(9) == "1700" && text(10) == "-1",
             refused: match (text(1), text(2)) {
                 ("a", _) => Some("it is an identity column, GENERATED ALWAYS"),
                 (_, "s" | "v") => Some("it is computed, GENERATED ALWAYS AS"),
@@ -117,12 +146,16 @@ impl<'a> ColumnRow<'a> {
 }
 
 /// The columns of a table in order: name, identity, generated, type's name, type's oid (of domains: what
-/// they are built on) and whether that is an enum; of a true array the same of its elements; and its kind.
+/// they are built on) and whether that is an enum; of a true array the same of its elements; the table's kind; its
+/// own type and modifier; what its elements are built on; and whether the table has policies for rows that hold.
 fn columns_query(schema: &str, table: &str) -> String {
     // -1: the type without any length, and without the length that its name alone would mean.
     format!(
         "SELECT a.attname, a.attidentity, a.attgenerated, pg_catalog.format_type(a.atttypid, -1), base.oid, \
-         base.typtype = 'e', el.oid, el.typtype = 'e', c.relkind, a.atttypid, a.atttypmod \
+         base.typtype = 'e', el.oid, el.typtype = 'e', c.relkind, a.atttypid, a.atttypmod, \
+         (WITH RECURSIVE e(oid, typtype) AS (SELECT el.oid, el.typtype UNION ALL SELECT t.oid, t.typtype FROM e \
+         JOIN pg_catalog.pg_type d ON d.oid = e.oid JOIN pg_catalog.pg_type t ON t.oid = d.typbasetype \
+         WHERE e.typtype = 'd') SELECT e.oid FROM e WHERE e.typtype <> 'd'), pg_catalog.row_security_active(c.oid) \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
          CROSS JOIN LATERAL (WITH RECURSIVE d(oid) AS (SELECT a.atttypid UNION ALL SELECT t.typbasetype FROM d \
@@ -182,13 +215,14 @@ pub(super) async fn target(connector: &PostgresConnector, schema: &str, table: &
         });
     }
     let addressed = if matches!(kind.as_str(), "r" | "p") { addressed(connector, &relation) } else { None };
+    let has_row_policies = answer.rows.first().and_then(|row| row.get(12)?.as_deref()) == Some("t");
     let described = Some((question, answer.rows));
     Ok(Some(WriteTarget {
         schema_name: relation.schema.clone(),
         table_name: relation.name.clone(),
         columns: targets,
         addressed,
-        handle: Arc::new(PgTarget { name, place, columns, described }),
+        handle: Arc::new(PgTarget { name, place, columns, described, has_row_policies }),
     }))
 }
 

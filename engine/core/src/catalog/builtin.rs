@@ -214,7 +214,9 @@ async fn schemata(catalogs: &Catalogs, catalog: &str) -> Result<Vec<ArrayRef>> {
     } else {
         schemas_of(catalog, &catalogs.connector(catalog)?).await?.into_iter().map(|entry| entry.schema).collect()
     };
-    Ok(texts(schemas.into_iter().map(|schema| vec![catalog.to_owned(), schema]).collect(), 2))
+    // As in the other tables, so that they can be joined.
+    let schemas = schemas.into_iter().map(|schema| schema.to_lowercase());
+    Ok(texts(schemas.map(|schema| vec![catalog.to_owned(), schema]).collect(), 2))
 }
 
 /// The catalog's tables, those of `information_schema` included.

@@ -1,15 +1,17 @@
 //! What DataFusion's planner would answer otherwise than SQL, each with the rule that mends it.
 //!
 //! ```text
-//! statement  dependencies (groups as they are written)
-//! analyzer   moments, one_row -> DataFusion's -> membership
-//! optimizer  zeros -> DataFusion's, lists before each simplify_expressions, filters before and totals around each
+//! statement  recursion (an error), dependencies (groups as they are written)
+//! analyzer   common, one_row -> DataFusion's -> membership
+//! optimizer  zeros, cases -> DataFusion's, lists before each simplify_expressions, filters before and totals around each
 //!            push_down_filter, keys around what finds a join's, dependencies before what goes by them
 //! physical   sorts -> DataFusion's, filters, limits and constants around those that they mend -> sorts -> its last check
 //! ```
 //!
 //! `tests/slt/planner.slt`, `correlated.slt` and `membership.slt` have a statement for each.
 
+mod cases;
+mod common;
 mod constants;
 mod dependencies;
 mod filters;
@@ -17,8 +19,8 @@ mod keys;
 mod limits;
 mod lists;
 mod membership;
-mod moments;
 mod one_row;
+mod recursion;
 mod sorts;
 mod totals;
 mod zeros;
@@ -30,6 +32,8 @@ use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
+use cases::LazyCases;
+use common::CommonTypes;
 use constants::{PlainStatistics, SideConstants};
 use dependencies::KnownDependencies;
 use filters::{FiltersByName, LiteralsLast, WholeFilters};
@@ -37,20 +41,20 @@ use keys::KeysAsConditions;
 use limits::LimitsBelowWindows;
 use lists::ListsOfValues;
 use membership::Membership;
-use moments::DatesAmongTimestamps;
 use one_row::OneRowSubqueries;
 use sorts::{ComputedEqualities, ForgottenKeys, MissedSorts, RunningExtremes};
 use totals::{TotalsLimited, TotalsUnlimited};
 use zeros::CanonicalFloats;
 
 pub(crate) use dependencies::groups_as_written;
+pub(crate) use recursion::check_recursion;
 
 type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 type PhysicalRule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 
 /// The rules for a plan as it was written.
 pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let first: [Arc<dyn AnalyzerRule + Send + Sync>; 2] = [Arc::new(DatesAmongTimestamps), Arc::new(OneRowSubqueries)];
+    let first: [Arc<dyn AnalyzerRule + Send + Sync>; 2] = [Arc::new(CommonTypes), Arc::new(OneRowSubqueries)];
     let last: Arc<dyn AnalyzerRule + Send + Sync> = Arc::new(Membership);
     first.into_iter().chain(Analyzer::new().rules).chain([last]).collect()
 }
@@ -71,7 +75,7 @@ pub(crate) fn optimizer_rules() -> Vec<Rule> {
             _ => vec![rule],
         }
     };
-    let first: [Rule; 1] = [Arc::new(CanonicalFloats)];
+    let first: [Rule; 2] = [Arc::new(CanonicalFloats), Arc::new(LazyCases)];
     let last: [Rule; 2] = [Arc::new(KeysAsConditions), Arc::new(ExtractEquijoinPredicate::new())];
     first.into_iter().chain(Optimizer::new().rules.into_iter().flat_map(with_ours)).chain(last).collect()
 }

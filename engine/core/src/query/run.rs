@@ -3,6 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, SchemaBuilder, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::execution::TaskContext;
@@ -127,7 +128,11 @@ fn relabel(batch: RecordBatch, announced: &SchemaRef) -> Result<RecordBatch> {
                 *fields.field_mut(index) = Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8));
                 schema = Arc::new(fields.finish());
             }
-            (_, wanted) => *column = arrow::compute::cast(column, wanted).map_err(from_arrow)?,
+            // Never NULL for what does not fit.
+            (_, wanted) => {
+                let strict = CastOptions { safe: false, ..CastOptions::default() };
+                *column = cast_with_options(column, wanted, &strict).map_err(from_arrow)?;
+            }
         }
     }
     RecordBatch::try_new_with_options(schema, columns, &options).map_err(from_arrow)

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use arrow::array::timezone::Tz;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, PrimitiveArray};
-use arrow::compute::cast;
+use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Decimal128Type, Field, FieldRef, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, Time64NanosecondType, TimeUnit,
+    ArrowPrimitiveType, DataType, Decimal128Type, DecimalType, Field, FieldRef, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, Time64NanosecondType, TimeUnit,
 };
 use chrono::{DateTime, NaiveDateTime, Offset, TimeZone};
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err};
@@ -21,7 +21,7 @@ use datafusion::logical_expr::{
 };
 use meesh_base::Error;
 
-use super::decimals::half_up;
+use super::decimals::{decimal_scale, half_up};
 use super::definition::{external, is_text};
 use super::texts::{format_decimal, write_float, written};
 use crate::types::{second_digits, type_name};
@@ -48,6 +48,8 @@ pub(crate) fn conversion(from: &DataType, to: &DataType) -> Conversion {
         (K::Integer | K::Decimal | K::Float, K::Integer) => Own,
         (K::Integer, K::Boolean) | (K::Boolean, K::Integer | K::Float) => Native,
         (K::Decimal | K::Float, K::Boolean) | (K::Boolean, K::Decimal) => Own,
+        // DataFusion takes it for one that loses nothing, and compares with what is cast.
+        (K::Decimal, K::Decimal) if loses_decimals(from, to) => Own,
         (K::Integer | K::Decimal | K::Float, K::Decimal | K::Float) => Native,
         (K::Float | K::Time | K::Timestamp | K::Instant, K::Text) => Own,
         (K::Boolean | K::Integer | K::Decimal | K::Date | K::Text, K::Text) => Native,
@@ -61,7 +63,9 @@ pub(crate) fn conversion(from: &DataType, to: &DataType) -> Conversion {
                 Native
             }
         }
-        (K::Timestamp, K::Date | K::Time | K::Instant) => Native,
+        (K::Timestamp, K::Date | K::Time) => Native,
+        // DataFusion takes the two for the same numbers, which they are in UTC alone.
+        (K::Timestamp, K::Instant) => Own,
         (K::Instant, K::Instant) => {
             if is_finer(from, to) {
                 Own
@@ -112,6 +116,10 @@ fn kind(data_type: &DataType) -> Option<Kind> {
 
 fn is_wider(to: &DataType, from: &DataType) -> bool {
     to.primitive_width() >= from.primitive_width()
+}
+
+fn loses_decimals(from: &DataType, to: &DataType) -> bool {
+    matches!((from, to), (DataType::Decimal128(_, from), DataType::Decimal128(_, to)) if to < from)
 }
 
 /// Whether `from` keeps more digits of a second than `to`.
@@ -190,6 +198,20 @@ fn convert(array: &ArrayRef, to: &DataType, lenient: bool) -> Result<ArrayRef> {
             let values = values.as_primitive::<Float64Type>();
             Ok(Arc::new(values.iter().map(|value| value.map(|value| value != 0.0)).collect::<BooleanArray>()))
         }
+        (T::Decimal128(..), T::Decimal128(precision, scale)) => {
+            let from = decimal_scale(array)?;
+            let divisor = 10i128.pow(u32::try_from(from - scale).unwrap_or(0));
+            let fits = |value: &i128| Decimal128Type::validate_decimal_precision(*value, *precision, *scale).is_ok();
+            let rounded = |value: i128| {
+                half_up(value, divisor)
+                    .filter(fits)
+                    .ok_or_else(|| impossible(format!("'{}'", format_decimal(value, from)), to))
+            };
+            let values =
+                array.as_primitive::<Decimal128Type>().iter().map(|value| settled(value.map(rounded), lenient));
+            let values = values.collect::<Result<Decimal128Array>>()?;
+            Ok(Arc::new(values.with_precision_and_scale(*precision, *scale)?))
+        }
         (T::Boolean, T::Decimal128(precision, scale)) => {
             let one = 10i128.pow(u32::try_from(*scale).unwrap_or(0));
             let values: Decimal128Array =
@@ -203,6 +225,13 @@ fn convert(array: &ArrayRef, to: &DataType, lenient: bool) -> Result<ArrayRef> {
         (T::Timestamp(from, None), T::Timestamp(unit, None)) => rounded_timestamps(array, *from, *unit, None),
         (T::Timestamp(from, Some(_)), T::Timestamp(unit, Some(zone))) => {
             rounded_timestamps(array, *from, *unit, Some(Arc::clone(zone)))
+        }
+        (T::Timestamp(from, None), T::Timestamp(unit, Some(_))) => {
+            let local = match digits(*from) > digits(*unit) {
+                true => rounded_timestamps(array, *from, *unit, None)?,
+                false => Arc::clone(array),
+            };
+            Ok(cast_with_options(&local, to, &CastOptions { safe: lenient, ..CastOptions::default() })?)
         }
         (T::Timestamp(from, Some(zone)), T::Timestamp(unit, None)) => {
             let local = local_times(array, *from, zone.parse()?)?;
@@ -226,18 +255,23 @@ fn impossible(value: impl std::fmt::Display, to: &DataType) -> datafusion::error
     external(Error::invalid_query(message).with_code("INVALID_CAST_ARGUMENT"))
 }
 
+/// What cannot be cast is NULL if the cast is lenient.
+fn settled<T>(value: Option<Result<T>>, lenient: bool) -> Result<Option<T>> {
+    match value {
+        None => Ok(None),
+        Some(Ok(value)) => Ok(Some(value)),
+        Some(Err(_)) if lenient => Ok(None),
+        Some(Err(error)) => Err(error),
+    }
+}
+
 /// Whole numbers of a number, rounded half up (away from zero).
 fn integers<T: ArrowPrimitiveType>(array: &ArrayRef, lenient: bool) -> Result<ArrayRef>
 where
     T::Native: TryFrom<i128>,
 {
     let to = &T::DATA_TYPE;
-    let settle = |value: Option<Result<T::Native>>| match value {
-        None => Ok(None),
-        Some(Ok(value)) => Ok(Some(value)),
-        Some(Err(_)) if lenient => Ok(None),
-        Some(Err(error)) => Err(error),
-    };
+    let settle = |value: Option<Result<T::Native>>| settled(value, lenient);
     let narrow = |whole: i128| T::Native::try_from(whole).ok();
     let result: Result<PrimitiveArray<T>> = match array.data_type() {
         DataType::Float32 | DataType::Float64 => {

@@ -117,7 +117,7 @@ pub(super) fn computed(
     Ok(Arc::new(array.with_precision_and_scale(precision, scale)?))
 }
 
-fn decimal_scale(value: &dyn Datum) -> Result<i8> {
+pub(super) fn decimal_scale(value: &dyn Datum) -> Result<i8> {
     match value.get().0.data_type() {
         DataType::Decimal128(_, scale) => Ok(*scale),
         other => Err(exec_datafusion_err!("{other} instead of a decimal")),

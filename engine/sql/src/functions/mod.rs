@@ -8,6 +8,7 @@ mod definition;
 mod extremes;
 mod floats;
 mod json;
+mod stored;
 mod strings;
 mod sums;
 mod texts;
@@ -24,6 +25,7 @@ use definition::{Definition, function};
 pub(crate) use definition::{external, is_text};
 pub(crate) use floats::comparison as float_comparison;
 pub use floats::{canonical, is_canonical};
+pub(crate) use stored::stored;
 pub(crate) use strings::fitted;
 
 /// The functions that are a row of their own.

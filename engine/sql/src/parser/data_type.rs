@@ -213,9 +213,17 @@ impl Parser<'_> {
 
 /// `expr` cast to a type, as Trino casts.
 pub(crate) fn own_cast(lenient: bool, expr: Expr, data_type: DataType) -> Expr {
+    own_operator(if lenient { own::TRY_CAST } else { own::CAST }, expr, null_of(data_type))
+}
+
+/// A parameter that a column of a type is given.
+pub(crate) fn own_stored(parameter: Expr, data_type: DataType) -> Expr {
+    own_operator(own::STORED, parameter, null_of(data_type))
+}
+
+fn null_of(data_type: DataType) -> Expr {
     let null = Expr::Value(Value::Null.with_empty_span());
-    let typed = Expr::Cast { kind: CastKind::Cast, expr: Box::new(null), data_type, array: false, format: None };
-    own_operator(if lenient { own::TRY_CAST } else { own::CAST }, expr, typed)
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(null), data_type, array: false, format: None }
 }
 
 /// An operator of [`own`] between two operands.

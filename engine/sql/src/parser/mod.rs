@@ -32,7 +32,7 @@ mod write;
 
 use std::collections::HashMap;
 
-pub(crate) use data_type::own_cast;
+pub(crate) use data_type::own_stored;
 use datafusion::sql::sqlparser::ast::Ident;
 use meesh_base::{Error, Result};
 
