@@ -734,11 +734,11 @@ def test_what_is_computed_there_is_what_was_planned(meesh, sql, psql, items):
         psql("DROP TABLE moved, takes")
 
 
-def test_names_that_postgresql_would_cut_are_refused(meesh, sql, psql):
+def test_names_that_postgresql_would_cut_are_refused(meesh, sql, psql, items):
     long = "t" * 64
     for text in [f"CREATE TABLE store.public.{long} (a bigint)", f"CREATE TABLE store.public.{long} AS SELECT 1 AS a",
                  f"CREATE TABLE store.public.short AS SELECT 1 AS {long}", f"CREATE SCHEMA store.{long}",
-                 f"CREATE OR REPLACE VIEW store.public.{long} AS SELECT 1 AS a", f"CREATE TABLE store.public.s (\"{'é' * 32}\" bigint)"]:
+                 f"CREATE OR REPLACE VIEW store.public.{long} AS SELECT id FROM store.public.items", f"CREATE TABLE store.public.s (\"{'é' * 32}\" bigint)"]:
         status, message = refused(meesh, text)
         assert status == "InvalidArgument" and "64 bytes: PostgreSQL keeps 63" in message, message
     assert sql(f"CREATE TABLE store.public.{'t' * 63} (a bigint)") == [(0,)]

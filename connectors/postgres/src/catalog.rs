@@ -215,10 +215,18 @@ impl Catalog {
         Ok(Arc::new(by_name))
     }
 
-    async fn ask(&self, sql: impl FnOnce(u32) -> String) -> Result<Vec<QueryResult>> {
-        let mut connection = self.pool.get(None).await?;
-        let sql = sql(connection.server_version());
-        connection.transaction(READ_ONLY, PATIENCE, &sql).await
+    /// Once more where a session was lost with the question: nothing depends on it yet.
+    async fn ask(&self, sql: impl Fn(u32) -> String) -> Result<Vec<QueryResult>> {
+        let once = async || -> Result<_> {
+            let mut connection = self.pool.get(None).await?;
+            let sql = sql(connection.server_version());
+            let answer = connection.transaction(READ_ONLY, PATIENCE, &sql).await;
+            Ok((answer, connection.is_broken()))
+        };
+        match once().await? {
+            (Err(_), true) => once().await?.0,
+            (answer, _) => answer,
+        }
     }
 
     fn only_one(&self, found: &[Arc<Relation>]) -> Result<Option<Arc<Relation>>> {

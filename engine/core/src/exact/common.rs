@@ -10,20 +10,20 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, Result};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{InSubquery, SetComparison};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, Union,
+    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, Union, lit, when,
 };
 use datafusion::optimizer::AnalyzerRule;
 use meesh_base::Error;
 use meesh_connector_spi::into_datafusion;
 use meesh_sql::{assigned, common_type, type_name};
 
-/// Functions whose arguments are alternatives of one value, or compared with one another.
-const OF_ONE_TYPE: &[&str] = &["coalesce", "greatest", "ifnull", "least", "make_array", "nullif", "nvl"];
+/// Functions whose arguments are alternatives of one value.
+const OF_ONE_TYPE: &[&str] = &["coalesce", "greatest", "ifnull", "least", "make_array", "nvl"];
 
 /// Casts such values. Comes before DataFusion's own coercion.
 #[derive(Debug)]
@@ -89,6 +89,19 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let changed = unify(&mut call.args, schema)?;
             marked(Expr::ScalarFunction(call), changed)
         }
+        // What it yields is the first value as it is, whatever it is compared as.
+        Expr::ScalarFunction(call) if call.func.name() == "nullif" => match call.args.as_slice() {
+            [value, other] => {
+                let mut compared = [value.clone(), other.clone()];
+                if !unify(&mut compared, schema)? {
+                    return Ok(Transformed::no(Expr::ScalarFunction(call)));
+                }
+                let [left, right] = compared;
+                let null = lit(ScalarValue::try_new_null(&value.get_type(schema)?)?);
+                Transformed::yes(when(left.eq(right), null).otherwise(value.clone())?)
+            }
+            _ => Transformed::no(Expr::ScalarFunction(call)),
+        },
         Expr::BinaryExpr(BinaryExpr {
             mut left,
             op: op @ (Operator::IsDistinctFrom | Operator::IsNotDistinctFrom),

@@ -2,7 +2,7 @@
 //! recursive side yields, and never ends. It is an error, as a column takes no such value elsewhere.
 
 use datafusion::common::Result;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
 use meesh_base::Error;
 use meesh_connector_spi::into_datafusion;

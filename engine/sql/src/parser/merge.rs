@@ -10,10 +10,13 @@
 //!   which: CASE WHEN t."$ROW" IS NOT NULL AND s.gone THEN 0 WHEN t."$ROW" IS NULL THEN 1 END
 //! ```
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, Expr, Join, JoinConstraint, JoinOperator, Select, TableWithJoins,
+    BinaryOperator, CaseWhen, Expr, Ident, Join, JoinConstraint, JoinOperator, Select, TableWithJoins,
+    visit_expressions,
 };
-use meesh_base::Result;
+use meesh_base::{Error, Result};
 
 use super::Parser;
 use super::query::number;
@@ -48,7 +51,7 @@ impl Parser<'_> {
                 false => applies,
             };
             self.expect_word("THEN")?;
-            let (action, given) = if is_match { self.matched_action()? } else { self.unmatched_action()? };
+            let (action, given) = if is_match { self.matched_action()? } else { self.unmatched_action(&alias)? };
             arms.push(CaseWhen { condition, result: number(&actions.len().to_string()) });
             values.extend(given.into_iter().map(|value| (actions.len(), value)));
             actions.push(action);
@@ -87,13 +90,27 @@ impl Parser<'_> {
         Ok((Action::Update(columns), values))
     }
 
-    fn unmatched_action(&mut self) -> Result<(Action, Vec<Expr>)> {
+    fn unmatched_action(&mut self, target: &Ident) -> Result<(Action, Vec<Expr>)> {
         self.expect_word("INSERT")?;
         let columns = if self.is_symbol("(") { Some(self.column_names()?) } else { None };
         self.expect_word("VALUES")?;
         self.expect_symbol("(")?;
         let given = self.list(Self::root_expression)?;
         self.expect_symbol(")")?;
+        // There is no row of the target, and its columns would be NULL.
+        let of_target = visit_expressions(&given, |expr| match expr {
+            Expr::CompoundIdentifier(parts) if parts.len() == 2 && parts[0].value == target.value => {
+                ControlFlow::Break(parts.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join("."))
+            }
+            _ => ControlFlow::Continue(()),
+        });
+        if let ControlFlow::Break(column) = of_target {
+            return Err(Error::invalid_query(format!(
+                "{column} is a column of the target, which has no row to insert"
+            ))
+            .with_hint("INSERT takes its values from the source")
+            .with_code("COLUMN_NOT_FOUND"));
+        }
         Ok((Action::Insert { columns, values: given.len() }, given))
     }
 }

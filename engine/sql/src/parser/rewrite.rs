@@ -1,7 +1,9 @@
 //! Trino's functions and predicates in DataFusion's words, where the words differ and the meaning
 //! does not.
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, CaseWhen, DataType, ExactNumberInfo, Expr, TimezoneInfo, Value};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CaseWhen, CastKind, DataType, ExactNumberInfo, Expr, TimezoneInfo, Value,
+};
 use meesh_base::{Error, Result};
 
 use super::Parser;
@@ -64,7 +66,7 @@ const REWRITTEN: &[(&str, usize, usize, Rewrite)] = &[
     ("concat", 2, usize::MAX, |_, _, values| Ok(concatenation(values))),
     ("mod", 2, 2, |_, _, values| Ok(binary(values, BinaryOperator::Modulo))),
     ("date", 1, 1, |_, _, values| Ok(cast(values, DataType::Date))),
-    ("now", 0, 0, |_, _, _| Ok(cast(vec![call("now", Vec::new())], timestamp_with_zone()))),
+    ("now", 0, 0, |_, _, _| Ok(cut_to(call("now", Vec::new()), timestamp_with_zone()))),
     ("count_if", 1, 1, |_, call, values| Ok(count_if(call, values))),
     ("regexp_replace", 2, 3, |parser, call, values| regexp_replace(parser, &call.token, values)),
     ("approx_percentile", 2, 2, approx_percentile),
@@ -154,6 +156,11 @@ fn concatenation(values: Vec<Expr>) -> Expr {
 
 fn cast(values: Vec<Expr>, data_type: DataType) -> Expr {
     own_cast(false, values.into_iter().next().unwrap_or_else(|| text("")), data_type)
+}
+
+/// A moment in fewer digits, the same for all of its kind: the others are cut off, not rounded.
+pub(super) fn cut_to(moment: Expr, data_type: DataType) -> Expr {
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(moment), data_type, array: false, format: None }
 }
 
 fn timestamp_with_zone() -> DataType {

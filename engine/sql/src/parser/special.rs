@@ -2,13 +2,14 @@
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    Array, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Ident, TimezoneInfo, TrimWhereField,
+    Array, BinaryOperator, CaseWhen, DataType, Expr, Ident, TimezoneInfo, TrimWhereField,
 };
 use meesh_base::Result;
 
 use super::Parser;
-use super::data_type::own_operator;
+use super::data_type::{own_cast, own_operator};
 use super::function::{Call, call};
+use super::rewrite::cut_to;
 use crate::operators::own;
 
 /// One such word.
@@ -313,19 +314,16 @@ impl Parser<'_> {
             self.advance();
             self.expect_symbol(")")?;
         }
-        let zone = if with_zone { TimezoneInfo::WithTimeZone } else { TimezoneInfo::None };
         let stored = Some(super::data_type::stored_digits(digits));
-        let (function, data_type) = match function {
-            Some(function) => (function, DataType::Timestamp(stored, zone)),
-            None => ("current_time", DataType::Time(stored, zone)),
-        };
         self.node(0)?;
-        Ok(Expr::Cast {
-            kind: CastKind::Cast,
-            expr: Box::new(call(function, Vec::new())),
-            data_type,
-            array: false,
-            format: None,
+        let Some(function) = function else {
+            return Ok(cut_to(call("current_time", Vec::new()), DataType::Time(stored, TimezoneInfo::None)));
+        };
+        let instant = cut_to(call(function, Vec::new()), DataType::Timestamp(stored, TimezoneInfo::WithTimeZone));
+        Ok(match with_zone {
+            true => instant,
+            // What the clocks of the session's zone show.
+            false => own_cast(false, instant, DataType::Timestamp(stored, TimezoneInfo::None)),
         })
     }
 }
