@@ -41,7 +41,7 @@ EXCUSED: list[tuple[str, re.Pattern]] = []
 THEIRS = {
     "date": "({} - date '1970-01-01')::bigint", "timestamp": "(extract(epoch from {}) * 1000000)::bigint",
     "instant": "(extract(epoch from {}) * 1000000)::bigint", "bytes": "encode({}, 'hex')", "bool": "{}::int",
-    "decimal": "{}::text",
+    "decimal": "{}::text", "number": "({})::double precision",
 }
 
 
@@ -60,6 +60,8 @@ def ours(table: pa.Table, kinds: list[str]) -> list[tuple]:
                 values = [None if value is None else value.hex() for value in values]
             case "bool":
                 values = [None if value is None else int(value) for value in values]
+            case "number":
+                values = [None if value is None else float(value) for value in values]
             case "decimal":
                 values = [None if value is None else f"{value:.5f}" for value in values]
         columns.append(values)

@@ -1,15 +1,18 @@
-"""Questions of further shapes: grouping sets, windows with frames, joins USING a column, a query that is read twice.
+"""Questions of further shapes: grouping sets, windows with frames, joins USING a column, a query that is read twice,
+values of several types that meet.
 
 Each stands on a query in parentheses, and can be asked wherever a query can.
 """
 
-from oracle.generator import Generator, Relation, Sql, Value, join
+from oracle.generator import DEPTH, Generator, Relation, Sql, Value, join
 
 # How often a query has one of these shapes.
 SHARE = 0.25
 # Kinds that both sides order, group and join alike; the first ones also have a least value.
 ORDERED = ("int", "decimal", "text", "date", "timestamp")
 GROUPED = (*ORDERED, "bool")
+# Types whose values meet, and what they become: a number of any type, as it leaves the query.
+MEETING = {("int", "decimal"): "number", ("int", "float"): "number", ("decimal", "float"): "number", ("date", "timestamp"): "timestamp"}
 # The bounds of a frame in the order in which they may follow each other.
 BOUNDS = ["UNBOUNDED PRECEDING", "{} PRECEDING", "CURRENT ROW", "{} FOLLOWING", "UNBOUNDED FOLLOWING"]
 
@@ -18,7 +21,8 @@ class Shapes(Generator):
 
     def query(self, depth: int) -> tuple[Sql, list[str]]:
         if depth > 0 and self.chance.random() < SHARE:
-            return self.chance.choice([self.grouping_sets, self.framed, self.joined_using, self.read_twice])(depth)
+            shapes = [self.grouping_sets, self.framed, self.joined_using, self.read_twice]
+            return self.chance.choice(shapes + [self.mixed] * (depth == DEPTH))(depth)
         return super().query(depth)
 
     def inner(self, depth: int, kinds: tuple[str, ...]) -> tuple[Relation, list[Value]]:
@@ -103,6 +107,28 @@ class Shapes(Generator):
         counted = {first, last} & {1, 3}
         units = chance.choice(["ROWS", "GROUPS"] if counted and kind != "int" else ["ROWS", "GROUPS", "RANGE"])
         return f"{units} BETWEEN {BOUNDS[first].format(start)} AND {BOUNDS[last].format(end)}"
+
+    def mixed(self, depth: int) -> tuple[Sql, list[str]]:
+        """Values of several types in one column, which has the type that they have in common."""
+        chance = self.chance
+        types, kind = chance.choice(list(MEETING.items()))
+        types = chance.sample(types, 2)
+        if chance.random() < 0.5:
+            sides = []
+            for of in types:
+                source = self.relation(depth - 1)
+                sides.append(join("SELECT {} FROM {}{}", self.value(source.columns, of).sql, source.sql, self.where(source.columns, 0)))
+            query = join("{} " + chance.choice(["UNION", "UNION ALL"]) + " {}", *sides)
+        else:
+            source = self.relation(depth - 1)
+            values = [self.value(source.columns, of).sql for of in types]
+            either = join("coalesce({}, {})", *values) if chance.random() < 0.5 else \
+                join("CASE WHEN {} THEN {} ELSE {} END", self.condition(source.columns, 1), *values)
+            query = join("SELECT {} FROM {}{}", either, source.sql, self.where(source.columns, 0))
+        if kind == "number" and "float" not in types and chance.random() < 0.5:
+            bound = f"{chance.choice(['<', '>=', '<>'])} {chance.choice(['1.5', '0.5', '2', '-0.25'])}"
+            query = join("SELECT x FROM ({}) AS q(x) WHERE x " + bound, query)
+        return query, [kind]
 
     def joined_using(self, depth: int) -> tuple[Sql, list[str]]:
         chance = self.chance

@@ -2,7 +2,7 @@
 //!
 //! The parser writes what DataFusion has no node for as a binary operator of our own: see [`own`].
 
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, TimeUnit};
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
@@ -12,8 +12,8 @@ use meesh_base::Error;
 
 use crate::assign::assignable;
 use crate::functions::{
-    Conversion, Operation, arithmetic, conversion, external, fitted, float_comparison, negate, operand_types, refusal,
-    stored, trino_cast,
+    Conversion, Operation, arithmetic, as_decimal, conversion, external, fitted, float_comparison, negate,
+    operand_types, refusal, stored, trino_cast,
 };
 use crate::types::type_name;
 
@@ -215,9 +215,9 @@ fn widened(value: Expr, to: &DataType, schema: &DFSchema) -> Expr {
     cast(value.clone(), to, false, schema).unwrap_or_else(|_| Expr::Cast(Cast::new(Box::new(value), to.clone())))
 }
 
-/// The type that values of these types become where they meet, if it is one that DataFusion would not take:
-/// of decimals and floats a float; of dates and timestamps a timestamp of the finest unit, and with the first
-/// zone. `None`: DataFusion knows, or they do not meet.
+/// The type that values of these types become where they meet, if they are of several: of numbers the widest, with
+/// room for every digit of decimals, but of floats and others a float; of dates and timestamps a timestamp of the
+/// finest unit, and with the first zone. `None`: they are of one type, or other types than these.
 pub fn common_type(types: &[DataType]) -> Option<DataType> {
     let mut types = types.iter().filter(|data_type| !data_type.is_null());
     let first = types.next()?;
@@ -225,16 +225,30 @@ pub fn common_type(types: &[DataType]) -> Option<DataType> {
     if rest.iter().all(|data_type| *data_type == first) {
         return None;
     }
-    let all = || std::iter::once(first).chain(rest.iter().copied());
-    if all().all(is_moment) {
-        return rest.into_iter().try_fold(first.clone(), |common, next| common_moment(&common, next));
-    }
-    let is_decimal = |data_type: &DataType| matches!(data_type, DataType::Decimal128(..) | DataType::Decimal256(..));
-    if !all().all(DataType::is_numeric) || !all().any(is_decimal) {
-        return None;
-    }
-    let float = |wanted: DataType| all().any(|data_type| *data_type == wanted).then_some(wanted);
-    float(DataType::Float64).or_else(|| float(DataType::Float32))
+    let meet = if is_moment(first) { common_moment } else { common_number };
+    rest.into_iter().try_fold(first.clone(), |common, next| meet(&common, next))
+}
+
+fn common_number(left: &DataType, right: &DataType) -> Option<DataType> {
+    use DataType as T;
+    let is_number = |data_type: &DataType| as_decimal(data_type).is_some() && !data_type.is_unsigned_integer();
+    Some(match (left, right) {
+        (left, right) if left == right => left.clone(),
+        (T::Float64, other) | (other, T::Float64) if is_number(other) || *other == T::Float32 => T::Float64,
+        (T::Float32, other) | (other, T::Float32) if is_number(other) => T::Float32,
+        (T::Decimal128(..), _) | (_, T::Decimal128(..)) if is_number(left) && is_number(right) => {
+            let (T::Decimal128(p1, s1), T::Decimal128(p2, s2)) = (as_decimal(left)?, as_decimal(right)?) else {
+                return None;
+            };
+            let (whole, scale) = ((i16::from(p1) - i16::from(s1)).max(i16::from(p2) - i16::from(s2)), s1.max(s2));
+            let precision = (whole + i16::from(scale)).min(i16::from(DECIMAL128_MAX_PRECISION));
+            T::Decimal128(u8::try_from(precision).ok()?, scale)
+        }
+        (left, right) if left.is_signed_integer() && right.is_signed_integer() => {
+            if left.primitive_width() < right.primitive_width() { right.clone() } else { left.clone() }
+        }
+        _ => return None,
+    })
 }
 
 /// Floats are compared as IEEE 754 has it, and with a number that is none, as floats; times of different

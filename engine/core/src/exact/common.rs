@@ -3,7 +3,8 @@
 //! and fails on NaN; and dates become timestamps in nanoseconds, which begin in 1677 and end in 2262.
 //!
 //! Here such values become what Trino makes of them, before DataFusion's own coercion sees them: a double, and a
-//! timestamp of the other's unit. Comparisons by an operator are [`meesh_sql::TrinoOperators`]'s.
+//! timestamp of the other's unit. It is done for all numbers, so that the type of a CASE within a CASE is known.
+//! Comparisons by an operator are [`meesh_sql::TrinoOperators`]'s.
 
 use std::sync::Arc;
 
@@ -126,7 +127,7 @@ fn marked(expr: Expr, changed: bool) -> Transformed<Expr> {
     if changed { Transformed::yes(expr) } else { Transformed::no(expr) }
 }
 
-/// Casts values that meet to one type, where DataFusion would take another; whether it did.
+/// Casts values that meet to one type; whether it did.
 fn unify<'a>(values: impl IntoIterator<Item = &'a mut Expr>, schema: &DFSchema) -> Result<bool> {
     let values: Vec<&mut Expr> = values.into_iter().collect();
     // What has no type yet is a parameter without a value.

@@ -15,6 +15,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{JoinType, Result};
@@ -121,7 +122,12 @@ impl PhysicalOptimizerRule for FiltersByName {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         // The topmost node has no filters from above, and hands its own down by the columns of its inputs.
         if !plan.children().into_iter().any(has_equal_names) {
-            return self.rule.optimize(plan, config);
+            if !has_keys_without_bounds(&plan) {
+                return self.rule.optimize(plan, config);
+            }
+            let mut without_keys = config.clone();
+            without_keys.optimizer.enable_join_dynamic_filter_pushdown = false;
+            return self.rule.optimize(plan, &without_keys);
         }
         let children = plan.children().into_iter().map(|child| self.optimize(Arc::clone(child), config));
         let children = children.collect::<Result<Vec<_>>>()?;
@@ -131,6 +137,22 @@ impl PhysicalOptimizerRule for FiltersByName {
     fn schema_check(&self) -> bool {
         self.rule.schema_check()
     }
+}
+
+/// Whether some join of the plan has keys that are lists of lists: DataFusion finds no least one among them, and the
+/// query would fail.
+fn has_keys_without_bounds(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let is_nested = |data_type: DataType| match data_type {
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            item.data_type().is_nested()
+        }
+        _ => false,
+    };
+    let of_join = plan.downcast_ref::<HashJoinExec>().is_some_and(|join| {
+        let schema = join.left().schema();
+        join.on().iter().any(|(key, _)| key.data_type(&schema).is_ok_and(is_nested))
+    });
+    of_join || plan.children().into_iter().any(has_keys_without_bounds)
 }
 
 /// Whether two columns of some node in the plan have the same name. A semi join counts both its sides:

@@ -7,7 +7,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Alias, InList};
-use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, Join, LogicalPlan, Window};
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, Join, LogicalPlan, Window, lit, not};
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use meesh_sql::functions::{canonical, is_canonical};
@@ -155,7 +155,12 @@ fn of_list(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         _ => false,
     };
     let (items, nans): (Vec<Expr>, Vec<Expr>) = list.list.into_iter().partition(|item| !nan(item));
-    let items: Vec<Expr> = if items.is_empty() { nans } else { items.into_iter().map(zero).collect() };
+    if items.is_empty() && !nans.is_empty() {
+        // False, or NULL where the value is.
+        let nothing = list.expr.is_null().and(lit(ScalarValue::Boolean(None)));
+        return Ok(Transformed::yes(if list.negated { not(nothing) } else { nothing }));
+    }
+    let items: Vec<Expr> = items.into_iter().map(zero).collect();
     Ok(Transformed::yes(Expr::InList(InList::new(Box::new(canonical(*list.expr)), items, list.negated))))
 }
 

@@ -13,6 +13,7 @@ mod strings;
 mod sums;
 mod texts;
 mod times;
+mod truncation;
 mod windows;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 pub(crate) use arithmetic::{Operation, arithmetic, negate, operand_types};
 pub(crate) use casts::{Conversion, conversion, refusal, trino_cast};
+pub(crate) use decimals::as_decimal;
 use definition::{Definition, function};
 pub(crate) use definition::{external, is_text};
 pub(crate) use floats::comparison as float_comparison;
@@ -89,6 +91,7 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     functions.extend(extremes::functions());
     functions.extend(bounded::functions());
     functions.push(times::AtTimeZone::function());
+    functions.push(truncation::DateTrunc::function());
     functions
 }
 

@@ -164,6 +164,13 @@ impl Parser<'_> {
                 self.advance();
                 let right = Box::new(self.parenthesized_operand()?);
                 self.node(tallest.max(self.height))?;
+                // These two are IN and NOT IN, which may stand anywhere.
+                let negated = op == BinaryOperator::NotEq;
+                if let Expr::Subquery(subquery) = right.as_ref()
+                    && ((word != "ALL" && op == BinaryOperator::Eq) || (word == "ALL" && negated))
+                {
+                    return Ok(Expr::InSubquery { expr: left, subquery: subquery.clone(), negated });
+                }
                 return Ok(match word {
                     "ALL" => Expr::AllOp { left, compare_op: op, right },
                     _ => Expr::AnyOp { left, compare_op: op, right, is_some: word == "SOME" },
