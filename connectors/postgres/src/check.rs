@@ -62,9 +62,9 @@ async fn first_reachable<'a>(options: &'a ConnectOptions, steps: &mut Vec<CheckS
             if step(steps, what, outcome.map(|()| format!("connected to {}", label(&endpoint)))) {
                 // What failed before it is no failure of the catalog.
                 for step in steps.iter_mut() {
-                    let failed =
-                        step.outcome.as_ref().err().map(|error| format!("failed, so the next is used: {error}"));
-                    step.outcome = failed.map_or_else(|| step.outcome.clone(), Ok);
+                    if let Err(error) = &step.outcome {
+                        step.outcome = Ok(format!("failed, so the next is used: {error}"));
+                    }
                 }
                 return Some((host, endpoint));
             }

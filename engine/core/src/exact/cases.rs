@@ -4,8 +4,9 @@
 //! A CASE with an operand it leaves alone. So `CASE WHEN a THEN b END` becomes `CASE true WHEN a THEN b END` where
 //! something in it can fail.
 
-use datafusion::common::Result;
+use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Case, Expr, ExprSchemable, LogicalPlan, Operator, lit};
@@ -41,9 +42,9 @@ impl OptimizerRule for LazyCases {
     }
 }
 
-fn is_truth(case: &Case, schema: &datafusion::common::DFSchema) -> bool {
+fn is_truth(case: &Case, schema: &DFSchema) -> bool {
     let then = case.when_then_expr.first().map(|(_, then)| then);
-    then.and_then(|then| then.get_type(schema).ok()).is_some_and(|kind| kind == arrow::datatypes::DataType::Boolean)
+    then.and_then(|then| then.get_type(schema).ok()).is_some_and(|kind| kind == DataType::Boolean)
 }
 
 /// Whether computing anything that a condition decides about can be an error.

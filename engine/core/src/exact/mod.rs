@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! statement  recursion (an error), dependencies (groups as they are written)
-//! analyzer   common, one_row -> DataFusion's -> membership
+//! analyzer   common_types, one_row -> DataFusion's -> membership
 //! optimizer  zeros, cases -> DataFusion's, lists before each simplify_expressions, filters before and totals around each
 //!            push_down_filter, keys around what finds a join's, dependencies before what goes by them
 //! physical   sorts -> DataFusion's, filters, limits and constants around those that they mend -> sorts -> its last check
@@ -11,7 +11,7 @@
 //! `tests/slt/planner.slt`, `correlated.slt` and `membership.slt` have a statement for each.
 
 mod cases;
-mod common;
+mod common_types;
 mod constants;
 mod dependencies;
 mod filters;
@@ -33,7 +33,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use cases::LazyCases;
-use common::CommonTypes;
+use common_types::CommonTypes;
 use constants::{PlainStatistics, SideConstants};
 use dependencies::KnownDependencies;
 use filters::{FiltersByName, LiteralsLast, WholeFilters};

@@ -14,7 +14,8 @@ use datafusion::logical_expr::{
 
 use super::definition::{Definition, argument, invalid_argument, is_text, unexpected_types};
 
-const UNIX_EPOCH_DAYS: i32 = 719_163;
+/// 1970-01-01, counted as chrono counts days.
+pub(super) const UNIX_EPOCH_DAYS: i32 = 719_163;
 
 /// `last_day_of_month(date or timestamp)`.
 pub(super) const LAST_DAY_OF_MONTH: Definition = Definition {

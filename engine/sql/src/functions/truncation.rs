@@ -15,8 +15,8 @@ use datafusion::logical_expr::{
 
 use super::casts::digits;
 use super::definition::{invalid_argument, is_text, unexpected_types};
+use super::times::UNIX_EPOCH_DAYS;
 
-const UNIX_EPOCH_DAYS: i64 = 719_163;
 const DAY_SECONDS: i64 = 86_400;
 
 /// `date_trunc(unit, value)`. Times, and timestamps of other zones than UTC, are DataFusion's.
@@ -135,9 +135,9 @@ fn timestamps(array: &ArrayRef, unit: &str) -> Result<ArrayRef> {
 /// The first day of the day's week, month …, both counted from 1970-01-01; `None` for what is no such unit.
 fn first_day(day: i64, unit: &str) -> Option<Result<i64>> {
     let month = |first: fn(u32) -> u32| {
-        let date = i32::try_from(day + UNIX_EPOCH_DAYS).ok().and_then(NaiveDate::from_num_days_from_ce_opt);
+        let date = i32::try_from(day + i64::from(UNIX_EPOCH_DAYS)).ok().and_then(NaiveDate::from_num_days_from_ce_opt);
         let begin = date.and_then(|date| NaiveDate::from_ymd_opt(date.year(), first(date.month()), 1));
-        begin.map(|begin| i64::from(begin.num_days_from_ce()) - UNIX_EPOCH_DAYS).ok_or_else(out_of_range)
+        begin.map(|begin| i64::from(begin.num_days_from_ce() - UNIX_EPOCH_DAYS)).ok_or_else(out_of_range)
     };
     Some(match unit {
         "day" => Ok(day),
