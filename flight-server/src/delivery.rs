@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::{Duration, Instant};
 
+use futures::task::AtomicWaker;
 use futures::{Stream, StreamExt};
 use meesh_base::format_duration;
 use meesh_engine::{Error, QueryId};
@@ -22,7 +23,6 @@ use crate::error::status;
 
 /// Every stream that a client is reading.
 pub(crate) struct Deliveries {
-    began: Instant,
     next: AtomicU64,
     open: Mutex<HashMap<u64, Arc<Shared>>>,
     unread_max: Duration,
@@ -33,32 +33,62 @@ struct Shared {
     user: String,
     /// `None` once the stream ended or was given up.
     messages: Mutex<Option<WireStream>>,
-    /// When the client was given a message and has not asked for the next, in milliseconds from
-    /// [`Deliveries::began`]; 0 while the client waits for us.
-    unread_since_ms: AtomicU64,
+    turn: Arc<Turn>,
+}
+
+/// Whose turn it is, the client's to read or ours to have something for it.
+///
+/// It stands as a waker between the messages and the task of the connection: that task asks once more
+/// behind the last message the client has room for, is told to wait, and asks again only when there is
+/// room. So it becomes the client's turn when the messages wake the task, not when they are asked for.
+struct Turn {
+    began: Instant,
+    /// Since when it is the client's turn, in milliseconds from `began`; 0 while it is ours.
+    client_since_ms: AtomicU64,
+    connection: AtomicWaker,
+}
+
+impl Turn {
+    fn ours(&self) {
+        self.client_since_ms.store(0, Ordering::Relaxed);
+    }
+
+    fn clients(&self) {
+        let since = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+        self.client_since_ms.store(since, Ordering::Relaxed);
+    }
+
+    /// Whether it has been the client's for `limit` now.
+    fn is_clients_for(&self, limit: Duration) -> bool {
+        let since = self.client_since_ms.load(Ordering::Relaxed);
+        since != 0 && self.began.elapsed().saturating_sub(Duration::from_millis(since)) >= limit
+    }
+}
+
+impl Wake for Turn {
+    fn wake(self: Arc<Self>) {
+        self.clients();
+        self.connection.wake();
+    }
 }
 
 impl Deliveries {
     /// Gives up streams that were not read for `unread_max`.
     pub(crate) fn new(unread_max: Duration) -> Arc<Self> {
-        Arc::new(Self { began: Instant::now(), next: AtomicU64::new(0), open: Mutex::default(), unread_max })
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
+        Arc::new(Self { next: AtomicU64::new(0), open: Mutex::default(), unread_max })
     }
 
     /// `messages`, under watch until dropped.
     pub(crate) fn watch(self: &Arc<Self>, messages: WireStream, query: QueryId, user: String) -> Delivery {
-        let shared = Arc::new(Shared {
-            query,
-            user,
-            messages: Mutex::new(Some(messages)),
-            unread_since_ms: AtomicU64::new(self.now_ms()),
-        });
+        let turn =
+            Turn { began: Instant::now(), client_since_ms: AtomicU64::default(), connection: AtomicWaker::new() };
+        turn.clients();
+        let turn = Arc::new(turn);
+        let woken = Waker::from(Arc::clone(&turn));
+        let shared = Arc::new(Shared { query, user, messages: Mutex::new(Some(messages)), turn });
         let key = self.next.fetch_add(1, Ordering::Relaxed);
         self.open.lock().insert(key, Arc::clone(&shared));
-        Delivery { shared, key, deliveries: Arc::clone(self), ended: false }
+        Delivery { shared, woken, key, deliveries: Arc::clone(self), ended: false }
     }
 
     /// Drops the streams, and with them the queries, whose clients have not read for too long.
@@ -76,11 +106,7 @@ impl Deliveries {
     }
 
     fn unread(&self, limit: Duration) -> Vec<Arc<Shared>> {
-        let now = self.now_ms();
-        let is_unread = |shared: &&Arc<Shared>| {
-            let since = shared.unread_since_ms.load(Ordering::Relaxed);
-            since != 0 && u128::from(now.saturating_sub(since)) >= limit.as_millis() && shared.messages.lock().is_some()
-        };
+        let is_unread = |shared: &&Arc<Shared>| shared.turn.is_clients_for(limit) && shared.messages.lock().is_some();
         self.open.lock().values().filter(is_unread).cloned().collect()
     }
 }
@@ -88,6 +114,8 @@ impl Deliveries {
 /// One stream under watch.
 pub(crate) struct Delivery {
     shared: Arc<Shared>,
+    /// What the messages wake: [`Shared::turn`].
+    woken: Waker,
     key: u64,
     deliveries: Arc<Deliveries>,
     ended: bool,
@@ -100,13 +128,14 @@ impl Stream for Delivery {
         if self.ended {
             return Poll::Ready(None);
         }
-        self.shared.unread_since_ms.store(0, Ordering::Relaxed);
+        self.shared.turn.ours();
+        self.shared.turn.connection.register(cx.waker());
         let polled = match self.shared.messages.lock().as_mut() {
-            Some(messages) => ready!(messages.poll_next_unpin(cx)),
+            Some(messages) => ready!(messages.poll_next_unpin(&mut Context::from_waker(&self.woken))),
             None => Some(Err(self.given_up())),
         };
         self.ended = !matches!(polled, Some(Ok(_)));
-        self.shared.unread_since_ms.store(self.deliveries.now_ms(), Ordering::Relaxed);
+        self.shared.turn.clients();
         Poll::Ready(polled)
     }
 }
@@ -148,6 +177,19 @@ mod tests {
         assert_eq!(deliveries.unread(Duration::ZERO).len(), 0);
         drop(delivery);
         assert!(deliveries.open.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_client_without_room_for_what_it_once_waited_for_is_found() {
+        let deliveries = Deliveries::new(Duration::from_secs(60));
+        let (sender, messages) = futures::channel::mpsc::unbounded();
+        let mut delivery = deliveries.watch(messages.boxed(), QueryId::parse("q1"), "ann".into());
+        assert!(futures::poll!(delivery.next()).is_pending());
+        assert_eq!(deliveries.unread(Duration::ZERO).len(), 0);
+        // Now the connection could ask, and does not.
+        sender.unbounded_send(message()).unwrap();
+        assert_eq!(deliveries.unread(Duration::ZERO).len(), 1);
+        assert!(delivery.next().await.is_some());
     }
 
     #[tokio::test]

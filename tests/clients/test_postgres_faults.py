@@ -7,7 +7,7 @@ import pytest
 
 from support.adbc import connect, rows, status_and_message
 from support.flight_sql import FlightSql
-from support.meesh import postgres_catalog, s3_catalog, serving
+from support.meesh import postgres_catalog, run, s3_catalog, serving
 from support.postgres import Postgres, free_port
 
 # About 300 MB: more than any buffer between the table and a client that stops reading.
@@ -121,6 +121,28 @@ def test_a_dead_source_fails_only_the_queries_that_need_it(sales_postgres):
         status, message = status_and_message(raised.value)
         assert status == "Unavailable"
         assert '"dead"' in message and f"127.0.0.1:{port}" in message
+
+
+def test_definitions_are_asked_for_again_where_the_session_was_lost(faulty, big_postgres):
+    """The next table is one that nothing is known of yet, and its definition is asked for over the dead session."""
+    for number in range(10):
+        big_postgres.psql(f"CREATE TABLE late_{number} AS SELECT {number} AS n; "
+                          f"GRANT SELECT ON late_{number} TO meesh_reader", database="big_one")
+    for number in range(10):
+        big_postgres.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'meesh_reader'")
+        assert rows(faulty.uri, f"SHOW COLUMNS FROM big_one.public.late_{number}")[0][0] == "n"
+
+
+def test_a_check_goes_on_to_the_host_that_lives(sales_postgres, tmp_path):
+    port = free_port()
+    keys = postgres_catalog(sales_postgres, "sales")
+    keys["connection-url"] = keys["connection-url"].replace("//", f"//127.0.0.1:{port},", 1)
+    (tmp_path / "catalog").mkdir()
+    (tmp_path / "catalog" / "sales.properties").write_text("".join(f"{key}={value}\n" for key, value in keys.items()))
+    done = run("check", "--etc", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"127.0.0.1:{port}" in done.stdout and f"127.0.0.1:{sales_postgres.port}" in done.stdout, done.stdout
+    assert "one row" in done.stdout and "FAILED" not in done.stdout, done.stdout
 
 
 def test_a_source_that_comes_back_is_found_again(sales_postgres):

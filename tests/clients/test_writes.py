@@ -3,6 +3,7 @@
 import datetime
 import os
 import random
+import subprocess
 import threading
 import time
 from decimal import Decimal
@@ -11,7 +12,7 @@ import pytest
 
 from support.adbc import connect, status_and_message
 from support.meesh import postgres_catalog, s3_catalog, serving
-from support.postgres import PASSWORD, Postgres
+from support.postgres import PASSWORD, Postgres, bin_dir
 
 # How often a write is killed; 100 for the whole proof.
 KILLS = int(os.environ.get("MEESH_TEST_KILLS", "10"))
@@ -54,6 +55,7 @@ def meesh(store, fake_s3):
     catalogs = {
         "store": writable(store),
         "strict": postgres_catalog(store, "store"),
+        "hurried": writable(store, **{"statement-timeout": "700ms"}),
         "other": postgres_catalog(store, "other"),
         "lake": s3_catalog(fake_s3.endpoint),
     }
@@ -422,6 +424,19 @@ def test_rows_of_partitions_are_told_apart(sql, psql):
         psql("DROP TABLE parts")
 
 
+def test_schemas_of_any_case_are_listed_in_lower_case(sql, psql):
+    psql('CREATE SCHEMA "OddOne" CREATE TABLE t (a integer); GRANT USAGE ON SCHEMA "OddOne" TO meesh_writer;'
+         'GRANT SELECT ON "OddOne".t TO meesh_writer')
+    try:
+        listed = "SELECT schema_name FROM store.information_schema.schemata WHERE schema_name LIKE 'odd%'"
+        assert sql(listed) == [("oddone",)]
+        assert ("oddone",) in sql("SHOW SCHEMAS FROM store")
+        assert sql("SELECT table_schema FROM store.information_schema.tables WHERE table_schema = 'oddone'") == [("oddone",)]
+        assert sql("SELECT count(*) FROM store.oddone.t") == [(0,)]
+    finally:
+        psql('DROP SCHEMA "OddOne" CASCADE')
+
+
 def test_columns_of_any_case(sql, psql):
     psql("CREATE TABLE \"Odd\" (\"Id\" integer, \"The \"\"Note\" text); INSERT INTO \"Odd\" VALUES (1, 'a'), (2, 'b');"
          "ALTER TABLE \"Odd\" OWNER TO meesh_writer")
@@ -463,19 +478,17 @@ def test_merge(sql, psql, meesh, items, elsewhere):
         psql("DROP TABLE gone")
 
 
-def test_a_row_changed_meanwhile_is_a_clean_error(meesh, psql, store, items):
-    """Our statement waits for another one's row lock, and may not pass over what that one did."""
-    import subprocess
-    from support.postgres import bin_dir
+def behind(store, psql, other: str, ours):
+    """What `ours()` comes to when it has to wait for the statement `other`, which is committed meanwhile."""
     blocker = subprocess.Popen(
         [bin_dir() / "psql", "-X", "-q", "-h", "127.0.0.1", "-p", str(store.port), "-U", "postgres", "-d", "store"],
         stdin=subprocess.PIPE, text=True, env={**os.environ, "PGPASSWORD": PASSWORD})
-    blocker.stdin.write("BEGIN; UPDATE items SET stock = 77 WHERE id = 5;\n")
+    blocker.stdin.write(f"BEGIN; {other};\n")
     blocker.stdin.flush()
     while psql("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'") == "0":
         time.sleep(0.01)
     found = []
-    writer = threading.Thread(target=lambda: found.append(refused(meesh, "DELETE FROM store.public.items WHERE id = 5")))
+    writer = threading.Thread(target=lambda: found.append(ours()))
     writer.start()
     while psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "0":
         time.sleep(0.01)
@@ -483,8 +496,30 @@ def test_a_row_changed_meanwhile_is_a_clean_error(meesh, psql, store, items):
     blocker.stdin.close()
     writer.join(timeout=30)
     blocker.wait(timeout=30)
-    status, message = found[0]
-    assert status == "Unavailable" and "run the" in message and "again" in message, found
+    return found[0]
+
+
+def test_the_insert_of_a_merge_does_not_see_the_target(meesh, psql, items):
+    """There is no row of the target where nothing matched: the name must not be taken for another column's."""
+    status, message = refused(meesh, "MERGE INTO store.public.items t USING other.public.gone s ON t.id = s.id + 1000 "
+                                     "WHEN NOT MATCHED THEN INSERT (id, stock) VALUES (s.id + 1000, t.stock)")
+    assert status == "InvalidArgument" and "t.stock is a column of the target" in message, message
+    assert psql("SELECT count(*) FROM items") == "200"
+
+
+@pytest.mark.parametrize("other", ["UPDATE items SET stock = 77 WHERE id = 5", "ALTER TABLE items ALTER stock TYPE numeric"])
+def test_all_rows_are_deleted_whatever_went_on_before(sql, psql, store, items, other):
+    """Also those that another statement wrote while DELETE waited for it: a snapshot from before does not see them."""
+    assert sql("SELECT count(*) FROM store.public.items") == [(200,)]
+    assert behind(store, psql, other, lambda: sql("DELETE FROM store.public.items")) == [(200,)]
+    assert psql("SELECT count(*) FROM items") == "0"
+
+
+def test_a_row_changed_meanwhile_is_a_clean_error(meesh, psql, store, items):
+    """Our statement waits for another one's row lock, and may not pass over what that one did."""
+    status, message = behind(store, psql, "UPDATE items SET stock = 77 WHERE id = 5",
+                             lambda: refused(meesh, "DELETE FROM store.public.items WHERE id = 5"))
+    assert status == "Unavailable" and "run the" in message and "again" in message, message
     assert psql("SELECT stock FROM items WHERE id = 5") == "77"
 
 
@@ -556,6 +591,21 @@ def test_a_statement_is_passed_through(sql, psql, meesh, items):
     # What a text sets is nobody else's.
     sql("CALL store.system.execute('SET default_transaction_read_only = on')")
     sql("CALL store.system.execute('DROP TABLE own')")
+    status, message = refused(meesh, "CALL store.system.execute('COPY items TO STDOUT')")
+    assert status == "Unimplemented" and "COPY" in message, (status, message)
+
+
+def test_a_statement_passed_through_has_a_name_and_a_time_limit(sql, psql, meesh, items):
+    status, message = refused(meesh, "CALL hurried.system.execute('DELETE FROM items; SELECT pg_sleep(20)')")
+    assert status == "DeadlineExceeded" and "700 ms" in message and "statement-timeout" in message, (status, message)
+    sleeping = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%sleep(20)%' AND pid <> pg_backend_pid()"
+    eventually = time.monotonic() + 10
+    while psql(sleeping) != "0" and time.monotonic() < eventually:
+        time.sleep(0.05)
+    assert psql(sleeping) == "0"
+    assert psql("SELECT count(*) FROM items") == "200"
+    sql("CALL store.system.execute('UPDATE items SET kind = current_setting(''application_name'') WHERE id = 1')")
+    assert psql("SELECT kind FROM items WHERE id = 1").startswith("meesh/")
 
 
 # Killed at any moment

@@ -256,13 +256,41 @@ mod tests {
             ("42P01", NotFound),
             ("42601", InvalidQuery),
             ("22012", InvalidQuery),
+            ("21000", InvalidQuery),
             ("22021", SourceData),
+            ("2BP01", InvalidQuery),
+            ("38001", SourceData),
+            ("39004", SourceData),
+            ("42622", InvalidQuery),
+            ("42939", InvalidQuery),
+            ("42P07", AlreadyExists),
+            ("42P16", InvalidQuery),
+            ("44000", InvalidQuery),
             ("40001", SourceUnavailable),
             ("ZZ999", SourceUnavailable),
             ("", SourceUnavailable),
         ] {
             let error = ServerError { code: code.into(), message: "no".into(), ..Default::default() };
             assert_eq!(server_error("sales", "db:5432", &error).kind(), kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_a_users_own_text_does_wrong_is_not_meeshs_fault() {
+        let ours = Place::new("sales".into(), "db:5432".into());
+        let users = Place { users_text: true, ..ours.clone() };
+        for (code, in_ours, in_users) in [
+            ("08P01", SourceUnavailable, InvalidQuery),
+            ("22021", SourceData, InvalidQuery),
+            ("42P01", NotFound, InvalidQuery),
+            ("42P07", AlreadyExists, AlreadyExists),
+            ("42501", Denied, Denied),
+            ("42846", Internal, InvalidQuery),
+            ("57P01", SourceUnavailable, SourceUnavailable),
+        ] {
+            let error = ServerError { code: code.into(), message: "no".into(), ..Default::default() };
+            let kinds = [&ours, &users].map(|place| place.server::<()>(&error).unwrap_err().kind());
+            assert_eq!(kinds, [in_ours, in_users], "{code}");
         }
     }
 
