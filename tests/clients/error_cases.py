@@ -51,6 +51,8 @@ STATEMENTS = [
                    "InvalidArgument", "order_id", "ambiguous", "line 1:8"),
     statement_case("unknown function", "SELECT uper(name) FROM sales.public.customers", "NotFound", "uper", "upper"),
     statement_case("text plus number", "SELECT name + 1 FROM sales.public.customers", "InvalidArgument", "line 1:"),
+    statement_case("sum of texts", "SELECT sum(name) FROM sales.public.customers", "InvalidArgument",
+                   "FUNCTION_NOT_FOUND", "unexpected parameters (varchar) for function sum", "CAST"),
     statement_case("column not grouped", "SELECT region, name, count(*) FROM sales.public.customers GROUP BY region",
                    "InvalidArgument", "name"),
     statement_case("text that is no number", "SELECT CAST(name AS bigint) FROM sales.public.customers",

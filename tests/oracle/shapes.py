@@ -1,5 +1,5 @@
 """Questions of further shapes: grouping sets, windows with frames, joins USING a column, a query that is read twice,
-values of several types that meet.
+values of several types that meet, values beside casts of theirs.
 
 Each stands on a query in parentheses, and can be asked wherever a query can.
 """
@@ -13,6 +13,9 @@ ORDERED = ("int", "decimal", "text", "date", "timestamp")
 GROUPED = (*ORDERED, "bool")
 # Types whose values meet, and what they become: a number of any type, as it leaves the query.
 MEETING = {("int", "decimal"): "number", ("int", "float"): "number", ("decimal", "float"): "number", ("date", "timestamp"): "timestamp"}
+# What values of a kind are cast to: Trino's type, PostgreSQL's, and the kind they are of then.
+CASTS = {"int": [("decimal(22, 2)", "numeric(22, 2)", "decimal"), ("double", "double precision", "float")],
+         "date": [("timestamp(6)", "timestamp", "timestamp")]}
 # The bounds of a frame in the order in which they may follow each other.
 BOUNDS = ["UNBOUNDED PRECEDING", "{} PRECEDING", "CURRENT ROW", "{} FOLLOWING", "UNBOUNDED FOLLOWING"]
 
@@ -21,7 +24,7 @@ class Shapes(Generator):
 
     def query(self, depth: int) -> tuple[Sql, list[str]]:
         if depth > 0 and self.chance.random() < SHARE:
-            shapes = [self.grouping_sets, self.framed, self.joined_using, self.read_twice]
+            shapes = [self.grouping_sets, self.framed, self.joined_using, self.read_twice, self.beside_its_cast]
             return self.chance.choice(shapes + [self.mixed] * (depth == DEPTH))(depth)
         return super().query(depth)
 
@@ -129,6 +132,21 @@ class Shapes(Generator):
             bound = f"{chance.choice(['<', '>=', '<>'])} {chance.choice(['1.5', '0.5', '2', '-0.25'])}"
             query = join("SELECT x FROM ({}) AS q(x) WHERE x " + bound, query)
         return query, [kind]
+
+    def beside_its_cast(self, depth: int) -> tuple[Sql, list[str]]:
+        """Groups, aggregates or windows that differ in a cast alone."""
+        chance = self.chance
+        source, fitting = self.inner(depth, tuple(CASTS))
+        plain = chance.choice(fitting)
+        trino, postgres, kind = chance.choice(CASTS[plain.kind])
+        cast = Value(Sql(f"CAST({plain.sql.trino} AS {trino})", f"CAST({plain.sql.postgres} AS {postgres})"), kind)
+        of, where = chance.choice(["min", "max"]), self.where(source.columns, 0)
+        over = " OVER ()" if chance.random() < 0.3 else ""
+        both = [Value(join(of + "({})" + over, value.sql), value.kind) for value in (plain, cast)]
+        if over or chance.random() < 0.4:
+            return self.narrowed(*self.selected(both, join("{}{}", source.sql, where)))
+        by = join("{}{} GROUP BY {}, {}", source.sql, where, *chance.sample([plain.sql, cast.sql], 2))
+        return self.narrowed(*self.selected([plain, cast, self.aggregate(source.columns), *both[1:]], by))
 
     def joined_using(self, depth: int) -> tuple[Sql, list[str]]:
         chance = self.chance

@@ -22,6 +22,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 mod write;
+mod written;
 
 pub use catalog::{CatalogState, Catalogs, MetadataFilter, SchemaEntry, TableEntry};
 pub use engine::{Engine, EngineConfig, Prepared, StatementKind, runtime};

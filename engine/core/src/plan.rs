@@ -13,26 +13,22 @@ use datafusion::logical_expr::{LogicalPlan, Prepare, Statement};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::prelude::SessionConfig;
-use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::{Ident, Statement as AstStatement};
 use meesh_base::{Error, QueryScope, Result};
 use meesh_connector_spi::from_datafusion;
-use meesh_sql::{Query, sql_types};
+use meesh_sql::{Query, TrinoOperators, sql_types};
 use parking_lot::Mutex;
 
 use crate::catalog::{CatalogView, default_catalog, default_schema};
 use crate::cooperate::CooperativeJoins;
-use crate::exact::{analyzer_rules, check_recursion, groups_as_written, physical_rules};
+use crate::exact::{analyzer_rules, physical_rules};
 use crate::federate::{FederatedPlanner, JoinKeys, PushdownSwitch, pass_plain_texts, whole, with_wanted_rows};
 use crate::limits::QueryMemoryPool;
 use crate::parameters::Parameters;
 use crate::plan_error::plan_error;
 use crate::planning::{PlanningThreads, timed_rules};
 use crate::session::Session;
-
-/// Expressions and plan nodes that a plan may have before it is optimized. The parser's limits stop what
-/// is slow to plan; this stops what views and wildcards make of a short text.
-const PLAN_NODES_MAX: usize = 500_000;
+use crate::written::as_written;
 
 /// What a sort sets aside for merging what it spilled, at most; a small pool allows less.
 const SORT_RESERVATION_BYTES: std::ops::RangeInclusive<usize> = (256 << 10)..=(10 << 20);
@@ -120,7 +116,7 @@ impl Planner {
             functions.retain(|theirs| !ours.iter().any(|own| own.name() == theirs.name()));
             functions.extend(ours);
         }
-        builder.expr_planners().get_or_insert_default().insert(0, Arc::new(meesh_sql::TrinoOperators));
+        builder.expr_planners().get_or_insert_default().insert(0, Arc::new(TrinoOperators::default()));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = PlanningThreads::new((2 * cores).max(4));
         Self { base: builder.build(), runtime, partitions, threads }
@@ -327,7 +323,7 @@ async fn typed(
     let Some(data_types) = sql_types(&types) else { return Ok(None) };
     let statement = Box::new(AstStatement::Query(query.ast));
     let prepare = AstStatement::Prepare { name: Ident::new("values"), data_types, statement };
-    let plan = state.statement_to_plan(DataFusionStatement::Statement(Box::new(prepare))).await.map_err(plan_error)?;
+    let plan = as_written(state, prepare).await?;
     let LogicalPlan::Statement(Statement::Prepare(Prepare { fields, input, .. })) = plan else { return Ok(None) };
     let in_type = |(value, field): (&ScalarValue, &FieldRef)| {
         let (own, wanted) = (value.data_type(), field.data_type());
@@ -339,7 +335,7 @@ async fn typed(
     };
     let values = values.iter().zip(&fields).map(in_type).collect::<Option<Vec<_>>>();
     let Some(values) = values.filter(|values| values.len() == types.len()) else { return Ok(None) };
-    Ok(Some((as_written(Arc::unwrap_or_clone(input))?, values)))
+    Ok(Some((Arc::unwrap_or_clone(input), values)))
 }
 
 fn has_hash_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
@@ -381,39 +377,7 @@ fn base_config(sort_reservation_bytes: usize) -> SessionConfig {
 }
 
 async fn logical_plan(state: &SessionState, query: Query) -> Result<LogicalPlan> {
-    let statement = DataFusionStatement::Statement(Box::new(AstStatement::Query(query.ast)));
-    as_written(state.statement_to_plan(statement).await.map_err(plan_error)?)
-}
-
-/// The plan as the statement means it, unless it is too large to be planned further.
-fn as_written(plan: LogicalPlan) -> Result<LogicalPlan> {
-    check_size(&plan)?;
-    check_recursion(&plan).and_then(|()| groups_as_written(plan)).map_err(plan_error)
-}
-
-/// Refuses a plan that would keep the optimizer busy for minutes.
-fn check_size(plan: &LogicalPlan) -> Result<()> {
-    use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-    let mut nodes = 0usize;
-    let counted = plan.apply_with_subqueries(|node| {
-        nodes += 1;
-        node.apply_expressions(|expression| {
-            expression.apply(|_| {
-                nodes += 1;
-                Ok(if nodes > PLAN_NODES_MAX { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-            })
-        })?;
-        Ok(if nodes > PLAN_NODES_MAX { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    });
-    counted.map_err(from_datafusion)?;
-    if nodes > PLAN_NODES_MAX {
-        return Err(Error::invalid_query(format!(
-            "statement is too complex: its plan has more than {PLAN_NODES_MAX} nodes"
-        ))
-        .with_hint("put intermediate results into a table")
-        .with_code("QUERY_HAS_TOO_MANY_STAGES"));
-    }
-    Ok(())
+    as_written(state, AstStatement::Query(query.ast)).await
 }
 
 /// The types of `$1 … $n` in numeric order, as far as the plan tells them.

@@ -5,6 +5,9 @@ use datafusion::error::DataFusionError;
 use meesh_base::{Error, Position, nearest};
 use meesh_connector_spi::{from_datafusion, in_sql_words, unwrap_datafusion};
 
+/// The code of an error that two columns of a plan have one name.
+pub(crate) const DUPLICATE_NAME: &str = "DUPLICATE_COLUMN_NAME";
+
 /// An error of planning: with its position, and with the nearest names where a name was wrong.
 pub(crate) fn plan_error(error: DataFusionError) -> Error {
     if let Some(own) = unwrap_datafusion(&error) {
@@ -15,7 +18,7 @@ pub(crate) fn plan_error(error: DataFusionError) -> Error {
         .and_then(|diagnostic| diagnostic.span)
         .map(|span| Position { line: span.start.line, column: span.start.column });
     let translated = match error.find_root() {
-        DataFusionError::SchemaError(schema, _) => column_error(schema),
+        DataFusionError::SchemaError(schema, _) => Some(column_error(schema)),
         DataFusionError::Plan(text) => classify_plan_text(text),
         _ => None,
     }
@@ -26,33 +29,57 @@ pub(crate) fn plan_error(error: DataFusionError) -> Error {
     }
 }
 
-fn column_error(error: &SchemaError) -> Option<Error> {
+fn column_error(error: &SchemaError) -> Error {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
             let wanted = field.name();
             let names = valid_fields.iter().map(|column| column.name());
             let error = Error::not_found(format!("column {wanted:?} does not exist")).with_code("COLUMN_NOT_FOUND");
-            Some(match nearest(wanted, names).as_slice() {
+            match nearest(wanted, names).as_slice() {
                 [] => error,
                 near => {
                     let near: Vec<String> = near.iter().map(|name| format!("{name:?}")).collect();
                     error.with_hint(format!("did you mean {}?", near.join(" or ")))
                 }
-            })
+            }
         }
-        SchemaError::AmbiguousReference { field } => Some(
+        SchemaError::DuplicateUnqualifiedField { name } | SchemaError::DuplicateQualifiedField { name, .. } => {
+            duplicate_name(name)
+        }
+        SchemaError::AmbiguousReference { field } => {
             Error::invalid_query(format!("column {:?} is ambiguous", field.name()))
                 .with_hint("put the table's name in front of it")
-                .with_code("AMBIGUOUS_NAME"),
-        ),
-        _ => None,
+                .with_code("AMBIGUOUS_NAME")
+        }
     }
+}
+
+/// Two columns of the statement's plan are both called `name`.
+pub(crate) fn duplicate_name(name: &str) -> Error {
+    Error::invalid_query(format!("two columns are both called {name:?}"))
+        .with_hint("compute one of them in a subquery, under another name")
+        .with_code(DUPLICATE_NAME)
 }
 
 /// DataFusion reports most mistakes as plain planning errors.
 fn classify_plan_text(text: &str) -> Option<Error> {
     let text = text.trim_start_matches("While expanding wildcard\ncaused by\n");
-    unknown_function(text).or_else(|| wrong_types(text)).or_else(|| not_grouped(text))
+    let classes = [unknown_function, wrong_arguments, wrong_types, not_grouped, same_names];
+    classes.into_iter().find_map(|class| class(text))
+}
+
+fn wrong_arguments(text: &str) -> Option<Error> {
+    let (_, rest) = text.split_once("No function matches the given name and argument types '")?;
+    let (call, _) = rest.split_once("'.")?;
+    let call = in_sql_words(call);
+    let (name, types) = call.split_once('(')?;
+    let error = Error::invalid_query(format!("unexpected parameters ({types} for function {name}"));
+    Some(error.with_hint("CAST them to types that the function takes").with_code("FUNCTION_NOT_FOUND"))
+}
+
+fn same_names(text: &str) -> Option<Error> {
+    let (_, rest) = text.split_once(" require unique expression names but the expression \"")?;
+    rest.split_once("\" at position ").map(|(name, _)| duplicate_name(name))
 }
 
 fn unknown_function(text: &str) -> Option<Error> {

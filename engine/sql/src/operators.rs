@@ -12,7 +12,7 @@ use meesh_base::Error;
 
 use crate::assign::assignable;
 use crate::functions::{
-    Conversion, Operation, arithmetic, as_decimal, conversion, external, fitted, float_comparison, negate,
+    Conversion, Operation, arithmetic, as_decimal, conversion, external, fitted, float_comparison, named_cast, negate,
     operand_types, refusal, stored, trino_cast,
 };
 use crate::types::type_name;
@@ -35,13 +35,30 @@ pub(crate) mod own {
 
 /// Plans operators as Trino means them; to be asked before DataFusion's own planners.
 #[derive(Debug, Default)]
-pub struct TrinoOperators;
+pub struct TrinoOperators {
+    names_casts: bool,
+}
+
+impl TrinoOperators {
+    /// Casts count in the names of what is computed from them, until the plan is optimized. DataFusion leaves them
+    /// out, so that `sum(n)` and `sum(CAST(n AS double))`, or the groups `t` and `CAST(t AS date)`, have one name and
+    /// cannot be columns of one plan. Most statements are better off with a plain cast, which every rule knows.
+    pub fn naming_casts() -> Self {
+        Self { names_casts: true }
+    }
+}
 
 impl ExprPlanner for TrinoOperators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         if let BinaryOperator::Custom(name) = &expr.op {
             let name = name.clone();
-            return plan_own(&name, expr, schema);
+            return match plan_own(&name, expr, schema)? {
+                PlannerResult::Planned(cast @ (Expr::Cast(_) | Expr::TryCast(_))) if self.names_casts => {
+                    let function = named_cast(&cast.get_type(schema)?);
+                    Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![cast]))))
+                }
+                planned => Ok(planned),
+            };
         }
         if let Some((operation, operator)) = arithmetic_of(&expr.op) {
             return plan_arithmetic(operation, operator, expr, schema);

@@ -16,8 +16,9 @@ use arrow::datatypes::{
 };
 use chrono::{DateTime, NaiveDateTime, Offset, TimeZone};
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use meesh_base::Error;
 
@@ -162,6 +163,12 @@ impl ScalarUDFImpl for TrinoCast {
         &self.signature
     }
 
+    /// With its type: two casts of one value are two columns.
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        let values: Vec<String> = args.iter().map(|value| value.schema_name().to_string()).collect();
+        Ok(format!("{}({} AS {})", self.name(), values.join(","), type_name(&self.to)))
+    }
+
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
         Ok(self.to.clone())
     }
@@ -179,6 +186,47 @@ impl ScalarUDFImpl for TrinoCast {
             ColumnarValue::Scalar(_) => ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?),
             ColumnarValue::Array(_) => ColumnarValue::Array(result),
         })
+    }
+}
+
+/// `$as type(value)`: a value that has the type already, as its name tells.
+pub(crate) fn named_cast(to: &DataType) -> Arc<ScalarUDF> {
+    let signature = Signature::any(1, Volatility::Immutable);
+    Arc::new(ScalarUDF::new_from_impl(NamedCast { name: format!("$as {}", type_name(to)), signature }))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct NamedCast {
+    name: String,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for NamedCast {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        types.first().cloned().ok_or_else(|| exec_datafusion_err!("argument 0 is missing"))
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        args.arg_fields.first().cloned().ok_or_else(|| exec_datafusion_err!("argument 0 is missing"))
+    }
+
+    fn simplify(&self, mut args: Vec<Expr>, _: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        Ok(match args.pop() {
+            Some(value) => ExprSimplifyResult::Simplified(value),
+            None => ExprSimplifyResult::Original(args),
+        })
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        args.args.into_iter().next().ok_or_else(|| exec_datafusion_err!("argument 0 is missing"))
     }
 }
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 pub(crate) use arithmetic::{Operation, arithmetic, negate, operand_types};
-pub(crate) use casts::{Conversion, conversion, refusal, trino_cast};
+pub(crate) use casts::{Conversion, conversion, named_cast, refusal, trino_cast};
 pub(crate) use decimals::as_decimal;
 use definition::{Definition, function};
 pub(crate) use definition::{external, is_text};

@@ -35,7 +35,7 @@ pub(crate) fn session() -> SessionContext {
     builder.scalar_functions().get_or_insert_default().extend(crate::functions::scalar_functions());
     builder.aggregate_functions().get_or_insert_default().extend(crate::functions::aggregate_functions());
     builder.window_functions().get_or_insert_default().extend(crate::functions::window_functions());
-    builder.expr_planners().get_or_insert_default().insert(0, Arc::new(crate::TrinoOperators));
+    builder.expr_planners().get_or_insert_default().insert(0, Arc::new(crate::TrinoOperators::default()));
     SessionContext::new_with_state(builder.build())
 }
 
