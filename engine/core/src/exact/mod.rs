@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! statement  recursion (an error), dependencies (groups as they are written)
-//! analyzer   common_types, one_row -> DataFusion's -> membership
+//! analyzer   common_types, one_row with single_row -> DataFusion's -> membership
 //! optimizer  zeros, cases -> DataFusion's, lists before each simplify_expressions, filters before and totals around each
-//!            push_down_filter, keys around what finds a join's, dependencies before what goes by them
+//!            push_down_filter, keys around what finds a join's, dependencies before what goes by them, unions in what
+//!            does away with the empty
 //! physical   sorts -> DataFusion's, filters, limits and constants around those that they mend -> sorts -> its last check
 //! ```
 //!
@@ -21,8 +22,10 @@ mod lists;
 mod membership;
 mod one_row;
 mod recursion;
+mod single_row;
 mod sorts;
 mod totals;
+mod unions;
 mod zeros;
 
 use std::sync::Arc;
@@ -44,6 +47,7 @@ use membership::Membership;
 use one_row::OneRowSubqueries;
 use sorts::{ComputedEqualities, ForgottenKeys, MissedSorts, RunningExtremes};
 use totals::{TotalsLimited, TotalsUnlimited};
+use unions::OneSidedUnions;
 use zeros::CanonicalFloats;
 
 pub(crate) use dependencies::groups_as_written;
@@ -70,6 +74,7 @@ pub(crate) fn optimizer_rules() -> Vec<Rule> {
             "push_down_filter" => {
                 vec![Arc::new(LiteralsLast), Arc::new(TotalsLimited), rule, Arc::new(TotalsUnlimited)]
             }
+            "propagate_empty_relation" => vec![Arc::new(OneSidedUnions(rule))],
             "simplify_expressions" => vec![Arc::new(ListsOfValues), rule],
             "extract_equijoin_predicate" => vec![Arc::new(KeysAsConditions), rule, Arc::new(KeysAsConditions)],
             _ => vec![rule],

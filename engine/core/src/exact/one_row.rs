@@ -27,6 +27,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use super::single_row::single_row;
+
 /// Writes such subqueries as scalar ones. Comes before DataFusion's own rules for subqueries.
 #[derive(Debug)]
 pub(super) struct OneRowSubqueries;
@@ -62,7 +64,8 @@ fn rewrite(expr: Expr) -> Result<Transformed<Expr>> {
         },
         Expr::ScalarSubquery(subquery) => match one_row(subquery)? {
             Some(row) if !row.conditions.is_empty() => Some(when(row.exists(), row.value()).end()?),
-            _ => None,
+            Some(_) => None,
+            None => single_row(subquery)?,
         },
         _ => None,
     };
@@ -102,7 +105,7 @@ impl OneRow {
     }
 }
 
-fn scalar(plan: LogicalPlan) -> Expr {
+pub(super) fn scalar(plan: LogicalPlan) -> Expr {
     Expr::ScalarSubquery(subquery_of(plan))
 }
 
@@ -184,7 +187,7 @@ pub(super) fn rows_of(plan: &LogicalPlan) -> &LogicalPlan {
 }
 
 /// How many rows a limit skips and lets through, where they are constants.
-fn extent(limit: &Limit) -> Option<(usize, Option<usize>)> {
+pub(super) fn extent(limit: &Limit) -> Option<(usize, Option<usize>)> {
     match (limit.get_skip_type(), limit.get_fetch_type()) {
         (Ok(SkipType::Literal(skip)), Ok(FetchType::Literal(fetch))) => Some((skip, fetch)),
         _ => None,

@@ -8,6 +8,7 @@ mod definition;
 mod extremes;
 mod floats;
 mod json;
+mod single;
 mod stored;
 mod strings;
 mod sums;
@@ -27,6 +28,7 @@ use definition::{Definition, function};
 pub(crate) use definition::{external, is_text};
 pub(crate) use floats::comparison as float_comparison;
 pub use floats::{canonical, is_canonical};
+pub use single::single;
 pub(crate) use stored::stored;
 pub(crate) use strings::fitted;
 
