@@ -130,7 +130,8 @@ class Shapes(Generator):
             query = join("SELECT {} FROM {}{}", either, source.sql, self.where(source.columns, 0))
         if kind == "number" and "float" not in types and chance.random() < 0.5:
             bound = f"{chance.choice(['<', '>=', '<>'])} {chance.choice(['1.5', '0.5', '2', '-0.25'])}"
-            query = join("SELECT x FROM ({}) AS q(x) WHERE x " + bound, query)
+            used = chance.choice(["x", "coalesce(x, 7)", "x + x", "CASE WHEN x > 1 THEN x ELSE 7 END"])
+            query = join(f"SELECT {used} FROM ({{}}) AS q(x) WHERE x " + bound, query)
         return query, [kind]
 
     def beside_its_cast(self, depth: int) -> tuple[Sql, list[str]]:

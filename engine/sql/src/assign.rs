@@ -136,7 +136,7 @@ fn type_parameter(value: &mut SqlExpr, to: &DataType) {
 }
 
 /// The type as the parser writes it.
-fn sql_type(data_type: &DataType) -> Option<SqlType> {
+pub(crate) fn sql_type(data_type: &DataType) -> Option<SqlType> {
     use DataType as T;
     let digits = |unit: &TimeUnit| match unit {
         TimeUnit::Second => 0,

@@ -2,7 +2,7 @@
 //!
 //! The parser writes what DataFusion has no node for as a binary operator of our own: see [`own`].
 
-use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, TimeUnit};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, IntervalUnit, TimeUnit};
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
@@ -12,8 +12,8 @@ use meesh_base::Error;
 
 use crate::assign::assignable;
 use crate::functions::{
-    Conversion, Operation, arithmetic, as_decimal, conversion, external, fitted, float_comparison, named_cast, negate,
-    operand_types, refusal, stored, trino_cast,
+    Conversion, Operation, arithmetic, as_decimal, conversion, external, fitted, float_comparison, interval_length,
+    named_cast, negate, operand_types, refusal, stored, trino_cast,
 };
 use crate::types::type_name;
 
@@ -291,6 +291,9 @@ fn plan_comparison(operator: Operator, expr: RawBinaryExpr, schema: &DFSchema) -
     if (moments[0] && numbers[1]) || (numbers[0] && moments[1]) {
         return Err(type_mismatch(&left, operator, &right));
     }
+    if [&left, &right].iter().all(|side| matches!(side, DataType::Interval(IntervalUnit::MonthDayNano))) {
+        return Ok(PlannerResult::Planned(binary_expr(interval_key(expr.left), operator, interval_key(expr.right))));
+    }
     let is_float = |data_type: &DataType| matches!(data_type, DataType::Float32 | DataType::Float64);
     if !is_float(&left) && !is_float(&right) {
         return Ok(PlannerResult::Original(expr));
@@ -301,6 +304,11 @@ fn plan_comparison(operator: Operator, expr: RawBinaryExpr, schema: &DFSchema) -
     };
     let (a, b) = (widened(expr.left, &common, schema), widened(expr.right, &common, schema));
     Ok(PlannerResult::Planned(compared(operator, a, b, &common)))
+}
+
+/// What intervals are compared by.
+pub fn interval_key(interval: Expr) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(interval_length(), vec![interval]))
 }
 
 /// The type in which two dates or times are compared; `None` if they are not.

@@ -30,9 +30,14 @@ pub(super) fn join(join: &Join, mut left: Select, mut right: Select) -> Result<S
         JoinType::LeftAnti if join.null_aware => not_in(join, left, right),
         JoinType::LeftAnti => semi(left, right, condition, "NOT "),
         JoinType::RightAnti => semi(right, left, condition, "NOT "),
-        JoinType::LeftMark if !join.null_aware => mark(left, right, condition),
-        JoinType::RightMark if !join.null_aware => mark(right, left, condition),
-        JoinType::LeftMark | JoinType::RightMark => Err("IN as a value: NULLs".to_owned()),
+        JoinType::LeftMark | JoinType::RightMark if join.null_aware => Err("IN as a value: NULLs".to_owned()),
+        // PostgreSQL makes a hash table for such a value only where the condition is an equality; else it runs through
+        // the other side for every row.
+        JoinType::LeftMark | JoinType::RightMark if !is_hashable(join) => {
+            Err("EXISTS as a value: with other conditions than equality".to_owned())
+        }
+        JoinType::LeftMark => mark(left, right, condition),
+        JoinType::RightMark => mark(right, left, condition),
     }
 }
 

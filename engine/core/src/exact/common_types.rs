@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, IntervalUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
@@ -21,7 +21,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use meesh_base::Error;
 use meesh_connector_spi::into_datafusion;
-use meesh_sql::{assigned, common_type, type_name};
+use meesh_sql::{assigned, common_type, interval_key, type_name};
 
 /// Functions whose arguments are alternatives of one value.
 const OF_ONE_TYPE: &[&str] = &["coalesce", "greatest", "ifnull", "least", "make_array", "nvl"];
@@ -69,11 +69,13 @@ impl AnalyzerRule for CommonTypes {
 fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(match expr {
         Expr::Between(mut between) => {
-            let changed = unify([&mut *between.expr, &mut *between.low, &mut *between.high], schema)?;
+            let changed = unify([&mut *between.expr, &mut *between.low, &mut *between.high], schema)?
+                | by_length(vec![&mut *between.expr, &mut *between.low, &mut *between.high], schema)?;
             marked(Expr::Between(between), changed)
         }
         Expr::InList(mut list) => {
-            let changed = unify(std::iter::once(&mut *list.expr).chain(&mut list.list), schema)?;
+            let changed = unify(std::iter::once(&mut *list.expr).chain(&mut list.list), schema)?
+                | by_length(std::iter::once(&mut *list.expr).chain(&mut list.list).collect(), schema)?;
             marked(Expr::InList(list), changed)
         }
         Expr::Case(mut case) => {
@@ -150,6 +152,19 @@ fn unify_with_rows(value: &mut Expr, rows: &mut Subquery, schema: &DFSchema) -> 
         let cast = assigned(column, &to, rows.subquery.schema())?.alias("unified");
         let plan = LogicalPlanBuilder::from(rows.subquery.as_ref().clone()).project([cast])?.build()?;
         rows.subquery = Arc::new(plan);
+    }
+    Ok(true)
+}
+
+/// Makes intervals the lengths by which they compare.
+fn by_length(values: Vec<&mut Expr>, schema: &DFSchema) -> Result<bool> {
+    for value in &values {
+        if value.get_type(schema)? != DataType::Interval(IntervalUnit::MonthDayNano) {
+            return Ok(false);
+        }
+    }
+    for value in values {
+        *value = interval_key(std::mem::take(value));
     }
     Ok(true)
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! statement  recursion (an error), dependencies (groups as they are written)
-//! analyzer   common_types, one_row with single_row -> DataFusion's -> membership
+//! analyzer   common_types, one_row with single_row -> DataFusion's -> correlated, membership
 //! optimizer  zeros, cases -> DataFusion's, lists before each simplify_expressions, filters before and totals around each
 //!            push_down_filter, keys around what finds a join's, dependencies before what goes by them, unions in what
 //!            does away with the empty
@@ -14,6 +14,7 @@
 mod cases;
 mod common_types;
 mod constants;
+mod correlated;
 mod dependencies;
 mod filters;
 mod keys;
@@ -38,6 +39,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use cases::LazyCases;
 use common_types::CommonTypes;
 use constants::{PlainStatistics, SideConstants};
+use correlated::CorrelatedKeys;
 use dependencies::KnownDependencies;
 use filters::{FiltersByName, LiteralsLast, WholeFilters};
 use keys::KeysAsConditions;
@@ -59,8 +61,8 @@ type PhysicalRule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 /// The rules for a plan as it was written.
 pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let first: [Arc<dyn AnalyzerRule + Send + Sync>; 2] = [Arc::new(CommonTypes), Arc::new(OneRowSubqueries)];
-    let last: Arc<dyn AnalyzerRule + Send + Sync> = Arc::new(Membership);
-    first.into_iter().chain(Analyzer::new().rules).chain([last]).collect()
+    let last: [Arc<dyn AnalyzerRule + Send + Sync>; 2] = [Arc::new(CorrelatedKeys), Arc::new(Membership)];
+    first.into_iter().chain(Analyzer::new().rules).chain(last).collect()
 }
 
 /// The rules that make a plan fast.

@@ -32,9 +32,10 @@ mod write;
 
 use std::collections::HashMap;
 
-pub(crate) use data_type::own_stored;
+pub(crate) use data_type::{own_cast, own_stored};
 use datafusion::sql::sqlparser::ast::Ident;
 use meesh_base::{Error, Result};
+pub(crate) use query::{no_rows, plain_query};
 
 use crate::keywords::is_reserved;
 use crate::labels::OutputColumn;
@@ -83,7 +84,7 @@ enum Parameters {
     Numbered(usize),
 }
 
-struct Parser<'a> {
+pub(crate) struct Parser<'a> {
     text: &'a str,
     tokens: Vec<Token>,
     at: usize,

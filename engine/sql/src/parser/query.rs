@@ -333,7 +333,7 @@ fn joined(run: Option<(SetOperator, SetQuantifier, Vec<SetExpr>)>, otherwise: Se
 }
 
 /// Stands where a body is about to be put.
-fn no_rows() -> SetExpr {
+pub(crate) fn no_rows() -> SetExpr {
     SetExpr::Values(Values { explicit_row: false, value_keyword: false, rows: Vec::new() })
 }
 
@@ -359,7 +359,7 @@ pub(super) fn number(text: &str) -> Expr {
 }
 
 /// A query of nothing but a body.
-pub(super) fn plain_query(body: SetExpr) -> AstQuery {
+pub(crate) fn plain_query(body: SetExpr) -> AstQuery {
     AstQuery {
         with: None,
         body: Box::new(body),

@@ -304,12 +304,12 @@ impl Parser<'_> {
         })
     }
 
-    pub(super) fn wildcard() -> SelectItem {
+    pub(crate) fn wildcard() -> SelectItem {
         SelectItem::Wildcard(WildcardAdditionalOptions::default())
     }
 
     /// A SELECT of nothing but a list and a FROM.
-    pub(super) fn plain_select(projection: Vec<SelectItem>, from: Vec<TableWithJoins>) -> Select {
+    pub(crate) fn plain_select(projection: Vec<SelectItem>, from: Vec<TableWithJoins>) -> Select {
         Select {
             select_token: AttachedToken::empty(),
             optimizer_hints: Vec::new(),

@@ -121,6 +121,10 @@ const KEPT: &[(&str, &str)] = &[
     ("SELECT a.id FROM t a JOIN t b ON a.f8 = b.f8", "NaN and -0"),
     ("SELECT a.id FROM t a FULL JOIN t b ON a.n < b.n", "full join"),
     ("SELECT n, s, count(*) FROM t GROUP BY ROLLUP (n, s)", "grouping sets"),
+    (
+        "SELECT id FROM t WHERE ok OR EXISTS (SELECT 1 FROM t b WHERE b.n = t.s AND b.id > t.id + 100)",
+        "EXISTS as a value",
+    ),
     ("SELECT id FROM t ORDER BY tags LIMIT 1", "order"),
     ("SELECT id, sum(f8) OVER (ORDER BY id) FROM t", "floats"),
     ("SELECT id, lag(n) OVER (ORDER BY id) FROM t", "computed locally"),
