@@ -274,7 +274,7 @@ async fn physical_plan(state: &SessionState, optimized: &LogicalPlan) -> Result<
 }
 
 /// The plan with the types that its values have in the end.
-fn analyzed(state: &SessionState, logical: LogicalPlan) -> Result<LogicalPlan> {
+pub(crate) fn analyzed(state: &SessionState, logical: LogicalPlan) -> Result<LogicalPlan> {
     state.analyzer().execute_and_check(logical, state.config_options(), |_, _| {}).map_err(plan_error)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::SessionState;
 use datafusion::execution::session_state::SessionStateBuilder;
@@ -12,7 +12,9 @@ use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement as AstStatement;
 use meesh_base::{Error, Result};
 use meesh_connector_spi::from_datafusion;
-use meesh_sql::{FirstOperands, OperandColumn, TrinoOperators, common_type, first_operand, mark_first_operands};
+use meesh_sql::{FirstOperands, TrinoOperators, first_operand, mark_first_operands};
+
+use crate::plan::analyzed;
 
 use crate::exact::{check_recursion, groups_as_written};
 use crate::plan_error::{DUPLICATE_NAME, duplicate_name, plan_error};
@@ -21,14 +23,16 @@ use crate::plan_error::{DUPLICATE_NAME, duplicate_name, plan_error};
 /// is slow to plan; this stops what views and wildcards make of a short text.
 const PLAN_NODES_MAX: usize = 500_000;
 
-/// How often a statement is read again for the types of its set operations: one round settles those that stand on
-/// settled ones.
+/// How often a statement is read again for the types of its unions: one round settles those that stand on settled
+/// ones.
 const ROUNDS_MAX: usize = 40;
 
 /// The plan of a statement as it means it, unless it is too large to be planned further.
 pub(crate) async fn as_written(state: &SessionState, statement: AstStatement) -> Result<LogicalPlan> {
     let plan = with_any_names(state, statement.clone()).await?;
-    if narrower_unions(&plan).is_empty() {
+    let types = union_types(&plan);
+    // What has no types yet, or never will, is found out later.
+    if types.is_empty() || analyzed(state, plan.clone()).map_or(true, |analyzed| union_types(&analyzed) == types) {
         return Ok(plan);
     }
     let mut known = FirstOperands::new();
@@ -37,7 +41,8 @@ pub(crate) async fn as_written(state: &SessionState, statement: AstStatement) ->
         mark_first_operands(&mut marked, &known);
         // What cannot be read in this way stays as it is: every side is cast to the common type later.
         let Ok(marked) = with_any_names(state, marked).await else { break };
-        let mut learned = narrower_unions(&marked);
+        let Ok(analyzed) = analyzed(state, marked.clone()) else { break };
+        let mut learned = widened(&marked, &analyzed);
         learned.retain(|number, _| !known.contains_key(number));
         if learned.is_empty() {
             return Ok(marked);
@@ -47,35 +52,56 @@ pub(crate) async fn as_written(state: &SessionState, statement: AstStatement) ->
     Ok(plan)
 }
 
-/// The columns of the first sides of unions whose types others widen, by the numbers of their aliases; those of
-/// unions that stand on such ones are not known yet. What has no alias has the number of none.
-fn narrower_unions(plan: &LogicalPlan) -> FirstOperands {
+/// The types of the columns of every union.
+fn union_types(plan: &LogicalPlan) -> Vec<Vec<DataType>> {
+    let mut found = Vec::new();
+    each_union(plan, |union| found.push(types_of(union)));
+    found
+}
+
+fn types_of(union: &Union) -> Vec<DataType> {
+    let types = union.schema.fields().iter().map(|field| field.data_type());
+    types.map(|data_type| if data_type.is_string() { DataType::Utf8View } else { data_type.clone() }).collect()
+}
+
+/// The columns of the first sides of unions which have other types in `analyzed` than in `plan`, by the numbers of
+/// the sides' aliases.
+fn widened(plan: &LogicalPlan, analyzed: &LogicalPlan) -> FirstOperands {
+    let mut wanted = HashMap::new();
+    each_union(analyzed, |union| {
+        if let Some(number) = number_of(&union.inputs) {
+            wanted.insert(number, types_of(union));
+        }
+    });
     let mut found = FirstOperands::new();
-    walk(plan, &mut |node| {
-        if let LogicalPlan::Union(union) = node
-            && let Some(columns) = widened_columns(union)
-        {
-            let mut is_settled = true;
-            let mut look = |node: &LogicalPlan| {
-                is_settled &= !matches!(node, LogicalPlan::Union(union) if widened_columns(union).is_some());
+    each_union(plan, |union| {
+        let Some((number, wanted)) = number_of(&union.inputs).and_then(|number| Some((number, wanted.get(&number)?)))
+        else {
+            return;
+        };
+        let own = types_of(union);
+        if own != *wanted && own.len() == wanted.len() {
+            let columns = union.schema.fields().iter().zip(own.iter().zip(wanted));
+            let column = |(field, (own, wanted)): (&Arc<Field>, (&DataType, &DataType))| {
+                (field.name().clone(), (own != wanted).then(|| wanted.clone()))
             };
-            union.inputs.iter().for_each(|side| walk(side, &mut look));
-            if is_settled {
-                found.insert(number_of(&union.inputs).unwrap_or(usize::MAX), columns);
-            }
+            found.insert(number, columns.map(column).collect());
         }
     });
     found
 }
 
-fn walk(plan: &LogicalPlan, look: &mut impl FnMut(&LogicalPlan)) {
+fn each_union(plan: &LogicalPlan, mut look: impl FnMut(&Union)) {
     // Nothing in it fails.
     let _ = plan.apply_with_subqueries(|node| {
-        look(node);
+        if let LogicalPlan::Union(union) = node {
+            look(union);
+        }
         Ok(TreeNodeRecursion::Continue)
     });
 }
 
+/// The number in the alias of a union's first side.
 fn number_of(sides: &[Arc<LogicalPlan>]) -> Option<usize> {
     let mut plan = sides.first()?.as_ref();
     while let LogicalPlan::Projection(projection) = plan {
@@ -85,33 +111,6 @@ fn number_of(sides: &[Arc<LogicalPlan>]) -> Option<usize> {
         LogicalPlan::SubqueryAlias(alias) => first_operand(alias.alias.table()),
         _ => None,
     }
-}
-
-/// The columns of a union's first side with the types that they are to have, if one of them is to have another.
-fn widened_columns(union: &Union) -> Option<Vec<OperandColumn>> {
-    let fields = union.inputs.first()?.schema().fields();
-    let columns = fields.iter().enumerate().map(|(index, first)| {
-        let types: Vec<DataType> = union
-            .inputs
-            .iter()
-            .filter_map(|side| side.schema().fields().get(index))
-            .map(|field| field.data_type().clone())
-            .collect();
-        let known = || types.iter().find(|data_type| !data_type.is_null()).cloned();
-        let wanted = match first.data_type() {
-            // Or a parameter, which has the type of its value.
-            DataType::Null if has_parameter(&union.inputs) => None,
-            DataType::Null => common_type(&types).or_else(known),
-            own => common_type(&types).filter(|common| common != own),
-        };
-        (first.name().clone(), wanted)
-    });
-    let columns: Vec<OperandColumn> = columns.collect();
-    columns.iter().any(|(_, to)| to.is_some()).then_some(columns)
-}
-
-fn has_parameter(sides: &[Arc<LogicalPlan>]) -> bool {
-    sides.first().is_none_or(|side| side.get_parameter_names().map_or(true, |names| !names.is_empty()))
 }
 
 /// The plan with casts in the names of columns where they would be the same without.

@@ -28,7 +28,7 @@ pub use keywords::RESERVED_WORDS;
 pub use labels::Labels;
 pub use limits::{Limits, STATEMENT_LIMITS};
 pub use operators::{TrinoOperators, common_type, interval_key};
-pub use set_operations::{FirstOperands, OperandColumn, first_operand, mark_first_operands};
+pub use set_operations::{FirstOperands, first_operand, mark_first_operands};
 pub use statement::{ExplainFormat, ExplainKind, GROUPS_END, Literal, PassThrough, Query, Statement, TableName};
 pub use types::{TrinoTypes, second_digits, type_name};
 pub use write::{Action, CASE, ColumnName, PART, ROW, SchemaName, TARGET, Write};

@@ -25,7 +25,7 @@ use crate::parser::{Parser, no_rows, own_cast, plain_query};
 const OPERAND: &str = "$OPERAND";
 
 /// A column of a first operand: its name, and what it is cast to.
-pub type OperandColumn = (String, Option<DataType>);
+pub(crate) type OperandColumn = (String, Option<DataType>);
 
 /// The columns of the first operands, by the numbers that [`mark_first_operands`] gives.
 pub type FirstOperands = HashMap<usize, Vec<OperandColumn>>;

@@ -1,13 +1,16 @@
 //! Joins: each side a derived table, and between them what the engine's join means.
 
 use datafusion::common::{JoinType, NullEquality};
-use datafusion::logical_expr::{Expr, Join, Operator};
+use datafusion::logical_expr::{Expr, ExprSchemable, Join, Operator};
 
 use super::expression::ExprPrinter;
 use super::literal::Reason;
 use super::print::printer;
 use super::select::Select;
 use super::term::{Binding, Term};
+
+/// Rows of a NOT IN's list, estimated, that PostgreSQL may run through if it makes no hash table of them.
+const LISTED_ROWS_MAX: f64 = 1000.0;
 
 /// `join` of two sides that were taken.
 pub(super) fn join(join: &Join, mut left: Select, mut right: Select) -> Result<Select, Reason> {
@@ -103,18 +106,37 @@ fn semi(mut kept: Select, other: Select, condition: Option<&str>, not: &str) -> 
 }
 
 /// `NOT IN`: with a NULL among the values no row is known to be left, and a NULL is in no list but the
-/// empty one.
+/// empty one. PostgreSQL makes a hash table of a short list alone, and runs through a long one for every row; so
+/// the three are asked apart of that: two of them once, and the first is a join.
 fn not_in(join: &Join, mut left: Select, right: Select) -> Result<Select, Reason> {
     let ([(value, item)], None) = (join.on.as_slice(), &join.filter) else {
         return Err("NOT IN: of several columns".to_owned());
     };
-    let (value, item) = {
+    let unknown = |_| "NOT IN: of an unknown type".to_owned();
+    let value_nullable = value.nullable(join.left.schema()).map_err(unknown)?;
+    let item_nullable = item.nullable(join.right.schema()).map_err(unknown)?;
+    let (value, item, equal) = {
         let (left_printer, right_printer) = (printer(&left, join.left.schema()), printer(&right, join.right.schema()));
         let (value, item) = (left_printer.print(value)?, right_printer.print(item)?);
-        left_printer.comparer.operands(&value, &item).map_err(|why| format!("NOT IN: {why}"))?
+        let equal = left_printer.comparer.compare(Operator::Eq, &value, &item);
+        (value, item, equal.map_err(|why| format!("NOT IN: {why}"))?)
     };
-    let list = left.list_of(right, &item);
-    left.filter(&Term::truth(format!("{value} NOT IN {list}"), Binding::Compare), 0.5);
+    if right.rows.is_some_and(|rows| rows <= LISTED_ROWS_MAX) {
+        let (value, item) = printer(&left, join.left.schema()).comparer.operands(&value, &item)?;
+        let list = left.list_of(right, &item);
+        left.filter(&Term::truth(format!("{value} NOT IN {list}"), Binding::Compare), 0.5);
+    } else {
+        let found = left.exists(right.clone(), Some(&equal.bound(Binding::And)));
+        left.filter(&Term::truth(format!("NOT {found}"), Binding::Not), 0.5);
+        if item_nullable {
+            let null = left.exists(right.clone(), Some(&format!("{} IS NULL", item.atom())));
+            left.filter(&Term::truth(format!("NOT {null}"), Binding::Not), 1.0);
+        }
+        if value_nullable {
+            let any = left.exists(right, None);
+            left.filter(&Term::truth(format!("{} IS NOT NULL OR NOT {any}", value.atom()), Binding::Or), 1.0);
+        }
+    }
     left.relation = None;
     Ok(left)
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, IntervalUnit};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{InSubquery, SetComparison};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -36,10 +36,17 @@ impl AnalyzerRule for CommonTypes {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        // The columns of what stands on a union may have other types when it has.
+        let mut has_unions = false;
+        plan.apply_with_subqueries(|node| {
+            has_unions |= matches!(node, LogicalPlan::Union(_));
+            Ok(if has_unions { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })?;
         let rewritten = plan.transform_up_with_subqueries(|plan| {
             if let LogicalPlan::Union(union) = plan {
                 return of_union(union);
             }
+            let plan = if has_unions { plan.recompute_schema()? } else { plan };
             let schema = merge_schema(&plan.inputs());
             let names = NamePreserver::new(&plan);
             let plan = match plan {
@@ -197,7 +204,14 @@ fn of_union(union: Union) -> Result<Transformed<LogicalPlan>> {
         return Err(into_datafusion(error.with_code("TYPE_MISMATCH")));
     }
     if wanted.iter().all(Option::is_none) {
-        return Ok(Transformed::no(LogicalPlan::Union(union)));
+        let first = union.inputs.first().map(|input| input.schema().fields());
+        let is_known = first.is_some_and(|first| {
+            first.iter().zip(union.schema.fields()).all(|(of_first, own)| of_first.data_type() == own.data_type())
+        });
+        return Ok(match is_known {
+            true => Transformed::no(LogicalPlan::Union(union)),
+            false => Transformed::yes(LogicalPlan::Union(Union::try_new_with_loose_types(union.inputs)?)),
+        });
     }
     let cast = |input: &Arc<LogicalPlan>| {
         let columns = input.schema().iter().zip(&wanted).map(|((qualifier, field), to)| {

@@ -101,11 +101,12 @@ impl OptimizerRule for KnownDependencies {
 
 /// All groups together determine each row, if they are no sets.
 fn known(aggregate: &Aggregate) -> FunctionalDependencies {
-    let groups = aggregate.group_expr.len();
+    let fields = aggregate.schema.fields();
+    // A group that is written twice is one field.
+    let groups = fields.len() - aggregate.aggr_expr.len();
     if groups == 0 || aggregate.group_expr.iter().any(|group| matches!(group, Expr::GroupingSet(_))) {
         return FunctionalDependencies::empty();
     }
-    let fields = aggregate.schema.fields();
     let nullable = fields.iter().take(groups).any(|field| field.is_nullable());
     let all = FunctionalDependence::new((0..groups).collect(), (0..fields.len()).collect(), nullable);
     FunctionalDependencies::new(vec![all.with_mode(Dependency::Single)])

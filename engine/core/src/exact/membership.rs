@@ -113,11 +113,11 @@ fn among_others(expr: Expr, schema: &DFSchema) -> Result<Expr> {
 /// A NOT IN that rows must meet.
 fn not_in_alone(list: InSubquery, schema: &DFSchema) -> Result<Expr> {
     let member = Member::of(&list, schema)?;
-    if !member.value_nullable && !member.item_nullable {
-        return Ok(Expr::InSubquery(list));
-    }
     if !list.subquery.outer_ref_columns.is_empty() {
         return member.is_absent();
+    }
+    if !member.value_nullable && !member.item_nullable {
+        return Ok(Expr::InSubquery(list));
     }
     // DataFusion looks for NULLs where a column may have them, and not where an expression makes them.
     let columns_nullable = list

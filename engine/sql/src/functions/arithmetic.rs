@@ -59,6 +59,9 @@ impl Operation {
     }
 }
 
+/// How many operators are calls within one another.
+const NESTED_MAX: usize = 6;
+
 /// The name of the sign's function.
 const NEGATE: &str = "$negate";
 
@@ -73,12 +76,14 @@ pub(crate) fn negate() -> Arc<ScalarUDF> {
 
 /// `left operation right`.
 ///
-/// A chain of operators from left to right is one call, named by their signs (`$+-` is `a + b - c`):
-/// for every type that the planner asks of a call it asks all calls below it, so a chain of calls
-/// inside one another would take it a time that grows with the square of its length, at best.
+/// What goes on behind [`NESTED_MAX`] operators from left to right is one call, named by their signs (`$+-` is
+/// `a + b - c`): for every type that the planner asks of a call it asks all calls below it, so a chain of calls
+/// inside one another would take it a time that grows with the square of its length, at best. Shorter ones stay
+/// calls of their own, so that `n / 10 * 10` is known to be made of the group `n / 10`.
 pub(crate) fn arithmetic(operation: Operation, left: Expr, right: Expr) -> Expr {
+    let is_long = depth(&left) >= NESTED_MAX;
     let (mut operations, mut operands) = match left {
-        Expr::ScalarFunction(ScalarFunction { func, args }) => match operations_of(func.name()) {
+        Expr::ScalarFunction(ScalarFunction { func, args }) if is_long => match operations_of(func.name()) {
             Some(operations) => (operations, args),
             None => (Vec::new(), vec![Expr::ScalarFunction(ScalarFunction { func, args })]),
         },
@@ -90,6 +95,19 @@ pub(crate) fn arithmetic(operation: Operation, left: Expr, right: Expr) -> Expr 
     let signature = Signature::user_defined(Volatility::Immutable);
     let function = Arc::new(ScalarUDF::new_from_impl(Arithmetic { name, operations, signature }));
     Expr::ScalarFunction(ScalarFunction::new_udf(function, operands))
+}
+
+/// How many calls of operators begin `value`, one within the other.
+fn depth(value: &Expr) -> usize {
+    let mut next = Some(value);
+    let calls = std::iter::from_fn(|| match next {
+        Some(Expr::ScalarFunction(call)) if operations_of(call.func.name()).is_some() => {
+            next = call.args.first();
+            Some(())
+        }
+        _ => None,
+    });
+    calls.count()
 }
 
 /// The operators of a chain's function.

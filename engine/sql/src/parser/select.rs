@@ -71,10 +71,17 @@ impl Parser<'_> {
             return Err(self.unsupported(&self.peek(), "QUALIFY"));
         }
         let merged = source.merged;
-        let (projection, columns, renamed) = self.projection(items, &source.relations, &merged, outermost)?;
+        let (projection, columns, mut renamed) = self.projection(items, &source.relations, &merged, outermost)?;
         select.projection = projection;
+        if select.distinct.is_some() {
+            // DataFusion orders distinct rows by what they have, and knows it by its alias alone.
+            let aliased = select.projection.iter().filter_map(|item| match item {
+                SelectItem::ExprWithAlias { expr, alias } => Some((expr.clone(), alias.clone())),
+                _ => None,
+            });
+            renamed.extend(aliased.map(|(expr, internal)| Renamed { expr, alias: None, internal }));
+        }
         merged.resolve(&mut select);
-        let mut renamed = renamed;
         renamed.iter_mut().for_each(|renamed| merged.resolve_in(&mut renamed.expr));
         self.block.columns = select.projection.len();
         self.block.check(self.limits)?;
