@@ -116,15 +116,13 @@ impl Keys {
         Ok(plan)
     }
 
-    /// The rows of `input` for which a condition holds.
+    /// The rows of `input` for which a condition holds. What is computed is computed of the rows that the rest of the
+    /// condition leaves: of others it may fail.
     fn condition(&mut self, predicate: Expr, input: LogicalPlan, gathered: bool) -> Result<LogicalPlan> {
-        let mut computed = Vec::new();
-        let mut conditions = Vec::new();
-        for condition in split_conjunction_owned(predicate) {
-            if !condition.contains_outer() {
-                conditions.push(condition);
-                continue;
-            }
+        let (correlated, own): (Vec<Expr>, Vec<Expr>) =
+            split_conjunction_owned(predicate).into_iter().partition(Expr::contains_outer);
+        let (mut computed, mut conditions) = (Vec::new(), Vec::new());
+        for condition in correlated {
             match equality(&condition) {
                 Some((Expr::Column(own), _)) => self.columns.push(own.clone()),
                 Some((own, outer)) if gathered && !own.is_volatile() => {
@@ -139,20 +137,18 @@ impl Keys {
             }
             conditions.push(condition);
         }
-        let builder = LogicalPlanBuilder::from(input);
-        let builder = match computed.is_empty() {
-            true => builder,
-            false => {
-                self.has_changed = true;
-                let columns: Vec<Expr> =
-                    builder.schema().iter().map(|column| Expr::Column(Column::from(column))).chain(computed).collect();
-                builder.project(columns)?
-            }
+        let filtered = |input: LogicalPlan, conditions: Vec<Expr>| match conjunction(conditions) {
+            Some(condition) => LogicalPlanBuilder::from(input).filter(condition)?.build(),
+            None => Ok(input),
         };
-        match conjunction(conditions) {
-            Some(condition) => builder.filter(condition)?.build(),
-            None => builder.build(),
+        if computed.is_empty() {
+            return filtered(input, own.into_iter().chain(conditions).collect());
         }
+        self.has_changed = true;
+        let left = filtered(input, own)?;
+        let columns = left.schema().iter().map(|column| Expr::Column(Column::from(column))).chain(computed);
+        let columns: Vec<Expr> = columns.collect();
+        filtered(LogicalPlanBuilder::from(left).project(columns)?.build()?, conditions)
     }
 
     /// The window functions by key.
