@@ -14,9 +14,8 @@ use meesh_base::{Error, Result};
 use meesh_connector_spi::from_datafusion;
 use meesh_sql::{FirstOperands, TrinoOperators, first_operand, mark_first_operands};
 
-use crate::plan::analyzed;
-
 use crate::exact::{check_recursion, groups_as_written};
+use crate::plan::analyzed;
 use crate::plan_error::{DUPLICATE_NAME, duplicate_name, plan_error};
 
 /// Expressions and plan nodes that a plan may have before it is optimized. The parser's limits stop what

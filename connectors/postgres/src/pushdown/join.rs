@@ -106,8 +106,9 @@ fn semi(mut kept: Select, other: Select, condition: Option<&str>, not: &str) -> 
 }
 
 /// `NOT IN`: with a NULL among the values no row is known to be left, and a NULL is in no list but the
-/// empty one. PostgreSQL makes a hash table of a short list alone, and runs through a long one for every row; so
-/// the three are asked apart of that: two of them once, and the first is a join.
+/// empty one. PostgreSQL makes a hash table of a short list alone, and runs through a long one for every row. So a
+/// long one is asked three questions: whether it has the value, which is a join, and once each whether it has a
+/// NULL and whether it has anything.
 fn not_in(join: &Join, mut left: Select, right: Select) -> Result<Select, Reason> {
     let ([(value, item)], None) = (join.on.as_slice(), &join.filter) else {
         return Err("NOT IN: of several columns".to_owned());
